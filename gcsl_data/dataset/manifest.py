@@ -1,0 +1,223 @@
+"""The contract between gcsl_data and whoever trains: what `manifest.json` says. Standard library only.
+
+A dataset is a folder with a manifest.json; it is written last, so its presence means that the dataset is complete. It
+holds no timestamp, host name or absolute path: the same logs and recipe give the same bytes anywhere. `dataset_id` is the
+SHA-256 of everything in it except itself and the tool versions.
+"""
+
+import dataclasses
+import hashlib
+import os
+import re
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from gcsl_data.dataset.decode import canonical, decode, encode, parse
+from gcsl_data.dataset.goal import Placement
+from gcsl_data.errors import DataError, InputError
+from gcsl_data.fit import Comparator, Fit
+
+FORMAT_VERSION = 1
+MANIFEST_NAME = "manifest.json"
+SIDE_FOLDER = "_gcsl"
+MAX_MANIFEST_BYTES = 16 * 1024 * 1024
+_SHARD_NAME = re.compile(r"data/[a-z0-9][a-z0-9._-]{0,127}", re.ASCII)
+
+Kind = Literal["examples"]
+Format = Literal["messages", "text"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Input:
+    """One log that was read; `uri` is relative to the common parent of all inputs. `rejected` counts by reason."""
+
+    uri: str
+    bytes: int
+    sha256: str
+    rows: int
+    rejected: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accounting:
+    """Where every row went: rows = used + sum(rejected) + sum(filtered), by reason."""
+
+    rows: int
+    used: int
+    rejected: dict[str, int]
+    filtered: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Goal:
+    """Goal k: "reaches threshold k". `threshold` holds the digits as printed; `dropped` says why it is not in use.
+
+    `records` is how many used records of the train split reach it, `examples` how many rows of all splits carry it.
+    """
+
+    index: int
+    text: str
+    sha256: str
+    threshold: str
+    comparator: Comparator
+    dropped: str | None
+    records: int
+    examples: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Template:
+    """The goal template: file name and hash of its text; metric and scale as they were filled in."""
+
+    name: str
+    sha256: str
+    metric: str
+    scale: tuple[float, ...] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Split:
+    """One split: records that were put in it, and rows (examples) written for them."""
+
+    name: str
+    records: int
+    examples: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shard:
+    """One Arrow IPC file, named relative to the dataset folder."""
+
+    name: str
+    split: str
+    rows: int
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """One column of every shard: name, Arrow type as Arrow prints it, whether null may occur."""
+
+    name: str
+    type: str
+    nullable: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """Everything a reader needs to know about a dataset, and everything that made it."""
+
+    format_version: int
+    dataset_id: str
+    kind: Kind
+    formulation: str
+    format: Format
+    placement: Placement
+    inference_goal: int
+    tools: dict[str, str]
+    inputs: tuple[Input, ...]
+    accounting: Accounting
+    recipe: dict[str, Any]
+    template: Template
+    fit: Fit
+    goals: tuple[Goal, ...]
+    splits: tuple[Split, ...]
+    shards: tuple[Shard, ...]
+    columns: tuple[Field, ...]
+    columns_sha256: str
+
+    def goal(self, index: int) -> Goal:
+        """Goal k. Raises KeyError for an index that the fit does not have."""
+        for goal in self.goals:
+            if goal.index == index:
+                return goal
+        raise KeyError(index)
+
+    @property
+    def kept_goals(self) -> tuple[Goal, ...]:
+        """The goals that rows carry, lowest first."""
+        return tuple(goal for goal in self.goals if goal.dropped is None)
+
+    def split_shards(self, split: str) -> tuple[Shard, ...]:
+        """The shards of one split, in order."""
+        return tuple(shard for shard in self.shards if shard.split == split)
+
+    def identified(self) -> "Manifest":
+        """The same manifest with its `dataset_id` computed from the rest."""
+        content = encode(self)
+        for name in ("dataset_id", "tools"):
+            del content[name]
+        return dataclasses.replace(self, dataset_id=hashlib.sha256(canonical(content)).hexdigest())
+
+
+def load(folder: str | os.PathLike[str]) -> Manifest:
+    """The manifest of the dataset in `folder`, checked against this format version.
+
+    Raises InputError (66) when there is no such folder, DataError (65) when the folder holds no finished dataset or the
+    manifest is damaged, of another version, or names a file outside the dataset.
+    """
+    root = Path(folder)
+    path = root / MANIFEST_NAME
+    if not root.is_dir():
+        raise InputError("GD6601", f"{root} is not a folder; expected a dataset made by `gcsl-data expand`")
+    if not path.is_file():
+        raise DataError("GD6501", f"{root} has no {MANIFEST_NAME}, so it holds no finished dataset; build it again")
+    if path.stat().st_size > MAX_MANIFEST_BYTES:
+        raise DataError("GD6502", f"{path} is larger than {MAX_MANIFEST_BYTES} bytes; this is not one of our manifests")
+    try:
+        document = parse(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise DataError(
+            "GD6503", f"{path} is not valid JSON ({error}); restore it or build the dataset again"
+        ) from None
+    return from_json(document, str(path))
+
+
+def from_json(document: Any, where: str) -> Manifest:
+    """A parsed manifest.json as a Manifest; `where` names it in errors. Raises DataError (65)."""
+    version = document.get("format_version") if isinstance(document, dict) else None
+    if type(version) is not int or version != FORMAT_VERSION:
+        raise DataError(
+            "GD6504",
+            f"{where}: format_version is {version!r}, this gcsl reads {FORMAT_VERSION}; install the gcsl that wrote it",
+        )
+    try:
+        manifest = decode(Manifest, document)
+    except ValueError as error:
+        raise DataError("GD6505", f"{where}: {error}; restore it or build the dataset again") from None
+    _check_shard_names(manifest, where)
+    return manifest
+
+
+def _check_shard_names(manifest: Manifest, where: str) -> None:
+    names = [shard.name for shard in manifest.shards]
+    for name in names:
+        if not _SHARD_NAME.fullmatch(name) or names.count(name) > 1:
+            raise DataError(
+                "GD6506", f"{where}: {name!r} is not a plain shard name of this dataset; do not use this manifest"
+            )
+
+
+def verified_shard(folder: str | os.PathLike[str], shard: Shard) -> Path:
+    """The path of a shard whose size and SHA-256 are those of the manifest; a parser may open it.
+
+    Arrow IPC has no checksum and a damaged file can crash a reader, so this comes before any parser.
+    Raises DataError (65), naming the shard.
+    """
+    path = Path(folder) / shard.name
+    try:
+        info = path.lstat()
+    except OSError:
+        raise DataError("GD6507", f"{path} is missing; restore it or build the dataset again") from None
+    if not stat.S_ISREG(info.st_mode):
+        raise DataError("GD6508", f"{path} is not a regular file; restore it or build the dataset again")
+    if info.st_size != shard.bytes:
+        raise DataError("GD6509", f"{path} has {info.st_size} bytes, the manifest says {shard.bytes}; restore it")
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != shard.sha256:
+        raise DataError("GD6510", f"{path} is damaged: its SHA-256 is not the manifest's; restore it or build again")
+    return path
