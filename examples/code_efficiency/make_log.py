@@ -4,9 +4,9 @@
     python make_log.py --check   write nothing; exit 1 if logs.parquet differs from what is computed
 
 The cost of a solution is the number of source lines it executes over all test cases of its task, in its own code only.
-It does not depend on the machine, but it does depend a little on the Python minor version, which decides where the
-interpreter reports a new line. The shipped log was made on Python 3.11; its metadata says so (key "python"), and
---check means something only on that minor version.
+It does not depend on the machine. It can depend on the Python minor version, which decides where the interpreter
+reports a new line. The shipped log was made on Python 3.11; its metadata says so (key "python"), and --check is
+meaningful only on that minor version.
 """
 
 import argparse

@@ -18,26 +18,25 @@ def reference(a, b):
     return sorted(a) == sorted(b)
 
 
-# Counts every letter of either word in both words.
+# Counts every letter of the first word in both words.
 def count_each_letter_in_both(a, b):
-    same = True
-    for word in (a, b):
-        for letter in word:
-            difference = 0
-            for other in a:
-                if other == letter:
-                    difference += 1
-            for other in b:
-                if other == letter:
-                    difference -= 1
-            if difference != 0:
-                same = False
+    same = len(a) == len(b)
+    for letter in a:
+        difference = 0
+        for other in a:
+            if other == letter:
+                difference += 1
+        for other in b:
+            if other == letter:
+                difference -= 1
+        if difference != 0:
+            same = False
     return same
 
 
 # Sorts the letters of both words by insertion.
 def sort_both(a, b):
-    def sort(word):
+    def sorted_letters(word):
         letters = []
         for letter in word:
             letters.append(letter)
@@ -49,7 +48,7 @@ def sort_both(a, b):
 
     if len(a) != len(b):
         return False
-    first, second = sort(a), sort(b)
+    first, second = sorted_letters(a), sorted_letters(b)
     for i in range(len(first)):
         if first[i] != second[i]:
             return False

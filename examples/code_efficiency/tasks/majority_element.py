@@ -5,7 +5,7 @@ from random import Random
 FUNCTION = "majority_element"
 PROMPT = (
     "Write a Python function `majority_element(nums)` that returns the value that occurs more than "
-    "`len(nums) // 2` times in `nums`. There is always one."
+    "`len(nums) // 2` times in the list `nums` of integers from 0 to 15. There is always one."
 )
 
 
@@ -13,7 +13,7 @@ def cases():
     """Shuffled lists with a bare or a clear majority, and some that start with another value."""
     rng = Random(4)
     chosen = [([6],), ([2, 5, 5],), ([3, 7, 7, 3, 7],)]
-    for size in (5, 6, 7, 8, 9, 10):
+    for size in (3, 4, 5, 5, 6, 7):
         rest = (size - 1) // 2
         nums = [9] * (size - rest) + rng.sample(range(9), rest)
         rng.shuffle(nums)
@@ -60,7 +60,7 @@ def middle_after_sorting(nums):
     return nums[len(nums) // 2]
 
 
-# Builds the answer bit by bit from the majority of every bit (values below 16).
+# Builds the answer bit by bit from the majority of every bit (four bits are enough).
 def majority_of_every_bit(nums):
     answer = 0
     for bit in (1, 2, 4, 8):

@@ -55,7 +55,7 @@ def swap_in_the_shorter_direction(nums, k):
 
 # Reverses the whole list and then both parts.
 def three_reversals(nums, k):
-    def reverse(low, high):
+    def turn_around(low, high):
         while low < high:
             nums[low], nums[high] = nums[high], nums[low]
             low += 1
@@ -63,9 +63,9 @@ def three_reversals(nums, k):
 
     if nums:
         k %= len(nums)
-        reverse(0, len(nums) - 1)
-        reverse(0, k - 1)
-        reverse(k, len(nums) - 1)
+        turn_around(0, len(nums) - 1)
+        turn_around(0, k - 1)
+        turn_around(k, len(nums) - 1)
     return nums
 
 

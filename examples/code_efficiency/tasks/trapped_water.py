@@ -4,8 +4,8 @@ from random import Random
 
 FUNCTION = "trapped_water"
 PROMPT = (
-    "Write a Python function `trapped_water(heights)`: `heights` are the heights of neighbouring bars of width 1. "
-    "Return how many units of rain water stay between them."
+    "Write a Python function `trapped_water(heights)`: `heights` are the heights, from 0 to 5, of neighbouring bars "
+    "of width 1. Return how many units of rain water stay between them."
 )
 
 
@@ -21,18 +21,18 @@ def reference(heights):
     return sum(min(max(heights[: i + 1]), max(heights[i:])) - heights[i] for i in range(len(heights)))
 
 
-# Cell by cell: is there a bar on both sides at this height?
+# Cell by cell: walks to both sides until a bar reaches this height.
 def cell_by_cell(heights):
     water = 0
     for i in range(len(heights)):
         for level in range(heights[i] + 1, 6):
-            left = right = False
-            for j in range(len(heights)):
-                if j < i and heights[j] >= level:
-                    left = True
-                if j > i and heights[j] >= level:
-                    right = True
-            if left and right:
+            left = i - 1
+            while left >= 0 and heights[left] < level:
+                left -= 1
+            right = i + 1
+            while right < len(heights) and heights[right] < level:
+                right += 1
+            if left >= 0 and right < len(heights):
                 water += 1
     return water
 
