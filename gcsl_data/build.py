@@ -1,0 +1,103 @@
+"""The whole program: measure, expand, write the dataset, the manifest last."""
+
+import hashlib
+import platform
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import polars as pl
+import tomli_w
+
+from gcsl_data import __version__
+from gcsl_data.dataset import files
+from gcsl_data.dataset.card import dataset_card
+from gcsl_data.dataset.decode import canonical, encode, pretty
+from gcsl_data.dataset.manifest import FORMAT_VERSION, MANIFEST_NAME, SIDE_FOLDER, Manifest, Shard, Template
+from gcsl_data.dataset.shards import ShardWriter, arrow_schema, manifest_columns
+from gcsl_data.engines import Engine
+from gcsl_data.measure import Measured, measure
+from gcsl_data.plan import Plan
+from gcsl_data.recipe import portable
+
+OnRows = Callable[[int, int], None]
+
+
+def build(plan: Plan, engine: Engine, out: Path, *, on_rows: OnRows | None = None) -> tuple[Manifest, Measured]:
+    """Writes the dataset at `out`; `on_rows(done, total)` hears of progress.
+
+    Raises what `measure` raises, OutputError (73) when `out` exists, WriteError (74) when the disk refuses.
+    """
+    files.require_absent(out)
+    started = time.monotonic()
+    measured = measure(plan, engine)
+    with files.staged(out) as folder:
+        shards = _write_examples(plan, engine, measured, folder, on_rows)
+        manifest = _manifest(plan, measured, shards)
+        _write_side_files(plan, engine, manifest, folder, seconds=time.monotonic() - started)
+        files.write_bytes(folder / "README.md", dataset_card(manifest).encode())
+        files.write_bytes(folder / MANIFEST_NAME, pretty(encode(manifest)))
+    return manifest, measured
+
+
+def _write_examples(
+    plan: Plan, engine: Engine, measured: Measured, folder: Path, on_rows: OnRows | None
+) -> tuple[Shard, ...]:
+    output = plan.recipe.output
+    schema = arrow_schema(output.format)
+    writers = {name: ShardWriter(folder, name, schema, shard_bytes=output.shard_bytes) for name in plan.splits}
+    total = sum(split.examples for split in measured.splits)
+    done = 0
+    try:
+        for piece in engine.stream(plan.examples(measured.fit, measured.choice, measured.sentences)):
+            for name, writer in writers.items():
+                writer.write(piece.filter(pl.col("split") == name).drop("split"))
+            done += piece.height
+            if on_rows:
+                on_rows(done, total)
+        shards = tuple(shard for writer in writers.values() for shard in writer.close())
+    finally:
+        for writer in writers.values():
+            writer.abandon()
+    assert done == total, f"wrote {done} examples where the census promised {total}"
+    return shards
+
+
+def _manifest(plan: Plan, measured: Measured, shards: tuple[Shard, ...]) -> Manifest:
+    recipe, template = plan.recipe, plan.template
+    columns = manifest_columns(arrow_schema(recipe.output.format))
+    return Manifest(
+        format_version=FORMAT_VERSION,
+        dataset_id="",
+        kind="examples",
+        formulation=recipe.goals.formulation,
+        format=recipe.output.format,
+        placement=recipe.goals.placement,
+        inference_goal=measured.choice.kept[-1],
+        tools={"gcsl": __version__, "polars": pl.__version__, "pyarrow": version("pyarrow")},
+        inputs=measured.inputs,
+        accounting=measured.accounting,
+        recipe=portable(recipe),
+        template=Template(name=template.name, sha256=template.sha256, metric=template.metric, scale=template.scale),
+        fit=measured.fit,
+        goals=measured.goals,
+        splits=measured.splits,
+        shards=shards,
+        columns=columns,
+        columns_sha256=hashlib.sha256(canonical(encode(columns))).hexdigest(),
+    ).identified()
+
+
+def _write_side_files(plan: Plan, engine: Engine, manifest: Manifest, folder: Path, *, seconds: float) -> None:
+    side = folder / SIDE_FOLDER
+    side.mkdir()
+    files.write_bytes(side / "fit.json", pretty(encode(manifest.fit)))
+    files.write_bytes(side / "goals.json", pretty(encode(manifest.goals)))
+    files.write_bytes(side / "recipe.toml", tomli_w.dumps(manifest.recipe).encode())
+    files.write_bytes(side / "template.j2", plan.template.text.encode())
+    if manifest.accounting.rejected:
+        rejects = engine.measure(plan.rejects()).sort("source", "row")
+        files.write_bytes(side / "rejects.jsonl", rejects.write_ndjson().encode())
+    run = {"seconds": round(seconds, 3), "python": platform.python_version(), "host": platform.node()}
+    files.write_bytes(side / "run.json", pretty(run))

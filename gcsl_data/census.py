@@ -1,0 +1,89 @@
+"""The census: what one pass over all records counts. Every number that is fitted or reported comes from it.
+
+One row per (source, split, reject, reward) with `records` (how many) and `first_row` (the lowest row number). For a
+rejected record the reward is null. It is small where rewards repeat and one row a record where they never do.
+"""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from gcsl_data.dataset.manifest import Accounting, Input
+from gcsl_data.errors import DataError
+from gcsl_data.ingest.inputs import Log
+from gcsl_data.recipe import ChecksStage
+from gcsl_data.stages.checks import REASONS
+
+
+def census_of(records: pl.LazyFrame) -> pl.LazyFrame:
+    """The measure: flagged, split records in, one row per kind of record out (any order)."""
+    return (
+        records.with_columns(reward=pl.when(pl.col("reject").is_null()).then("reward"))
+        .group_by("source", "split", "reject", "reward")
+        .agg(records=pl.len().cast(pl.Int64), first_row=pl.col("row").min())
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Census:
+    """The collected measure, and the questions that are asked of it."""
+
+    frame: pl.DataFrame
+
+    @property
+    def rows(self) -> int:
+        """All rows, usable or not."""
+        return int(self.frame["records"].sum())
+
+    def rewards(self, split: str) -> pl.DataFrame:
+        """The usable rewards of one split: `reward` (Float64, ascending, distinct) and `records` (Int64)."""
+        usable = self.frame.filter(pl.col("reject").is_null(), pl.col("split") == split)
+        return usable.group_by("reward").agg(pl.col("records").sum()).sort("reward")
+
+    def rejected(self, source: str | None = None) -> dict[str, int]:
+        """Rejected rows by reason, of one log or of all, in the order of the reasons' names."""
+        rejects = self.frame.filter(pl.col("reject").is_not_null())
+        if source is not None:
+            rejects = rejects.filter(pl.col("source") == source)
+        counts = rejects.group_by("reject").agg(pl.col("records").sum()).sort("reject")
+        return dict(counts.iter_rows())
+
+    def inputs(self, logs: tuple[Log, ...]) -> tuple[Input, ...]:
+        """What the manifest says of each log."""
+        rows = dict(self.frame.group_by("source").agg(pl.col("records").sum()).iter_rows())
+        return tuple(
+            Input(
+                uri=log.uri, bytes=log.bytes, sha256=log.sha256, rows=rows.get(log.uri, 0), rejected=self.rejected(log.uri)
+            )
+            for log in logs
+        )
+
+    def accounting(self, *, filtered: dict[str, int]) -> Accounting:
+        """Where every row went; `filtered` counts the good records that give no example, by reason."""
+        rejected = self.rejected()
+        used = self.rows - sum(rejected.values()) - sum(filtered.values())
+        return Accounting(rows=self.rows, used=used, rejected=rejected, filtered=filtered)
+
+    def require_usable(self, stage: ChecksStage) -> None:
+        """Raises DataError (65): no rows at all, a rejected row under on_error "fail", or too many under "quarantine"."""
+        if self.rows == 0:
+            raise DataError("GD1207", "the log has no rows; give one that has records")
+        rejected = sum(self.rejected().values())
+        if rejected == 0:
+            return
+        if stage.on_error == "fail":
+            raise DataError("GD1208", f"{self._first_reject()}; use --on-error quarantine to set such rows aside")
+        if rejected / self.rows > stage.max_reject_rate:
+            by_reason = ", ".join(f"{count} {reason}" for reason, count in self.rejected().items())
+            raise DataError(
+                "GD1209",
+                f"{rejected} of {self.rows} rows cannot be used ({by_reason}): more than --max-reject-rate "
+                f"{stage.max_reject_rate:g}; mend the log or raise the rate",
+            )
+
+    def _first_reject(self) -> str:
+        rejects = self.frame.filter(pl.col("reject").is_not_null())
+        first = rejects.sort("source", "first_row").row(0, named=True)
+        others = int(rejects["records"].sum()) - 1
+        more = f" ({others} more rows cannot be used)" if others else ""
+        return f"{first['source']}:{first['first_row']}: {REASONS[first['reject']]}{more}"

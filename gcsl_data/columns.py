@@ -1,0 +1,52 @@
+"""The glossary: every column that a stage may name, with its dtype and what it means.
+
+log      what a team has: any columns
+record   one row of a log, in our names
+example  one training row: a record that demonstrates one goal
+"""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+MESSAGE = pl.Struct({"role": pl.String, "content": pl.String})
+MESSAGES = pl.List(MESSAGE)
+ROW_INDEX = "_gcsl_row"  # what a scan adds to a log; not a name that a log would use itself
+ROLES = ("system", "developer", "user", "assistant", "tool")
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: `dtype` in Polars' words, `about` in ours. A prompt may also be plain text (pl.String)."""
+
+    name: str
+    dtype: pl.DataType
+    about: str
+    nullable: bool = False
+
+
+PROMPT = Column("prompt", MESSAGES, "what the model was asked: chat messages, or text")
+RESPONSE = Column("response", pl.String(), "what was answered, complete")
+REWARD = Column("reward", pl.Float64(), "the grade of the response; higher is better, finite, 12 significant digits")
+GROUP = Column("group", pl.String(), "prompt or task; by default the hash of the normalised prompt")
+SOURCE = Column("source", pl.String(), "the log file, relative to the inputs' common parent")
+ROW = Column("row", pl.Int64(), "1-based record number in that file")
+PART = Column("part", pl.Int32(), "which response of a row with several; 0 when it has one")
+
+RECORD = (PROMPT, RESPONSE, REWARD, GROUP, SOURCE, ROW, PART)
+
+EXAMPLE = (
+    Column("id", pl.String(), "first 16 hex digits of SHA-256 over source, row, part and goal_index"),
+    Column("prompt", MESSAGES, "the record's prompt with the goal in it, at the manifest's placement"),
+    Column("completion", MESSAGES, "the response: one assistant message, or text"),
+    Column("goal", pl.String(), "the goal sentence; null in goal-free rows", nullable=True),
+    Column("goal_index", pl.Int32(), "k of the goal 'reaches threshold k'", nullable=True),
+    Column("threshold", pl.Float64(), "value of the number the goal prints, in the log's own unit", nullable=True),
+    Column("level", pl.Int32(), "how many thresholds the record reaches, 0..K"),
+    REWARD,
+    Column("weight", pl.Float64(), "weight of the row in the loss"),
+    GROUP,
+    SOURCE,
+    ROW,
+    PART,
+)

@@ -1,0 +1,48 @@
+"""The dataset card: README.md with the YAML that lets Hugging Face find the splits, and what a person asks first."""
+
+from gcsl_data.dataset.goal import place
+from gcsl_data.dataset.manifest import Manifest
+
+
+def dataset_card(manifest: Manifest) -> str:
+    """Markdown for the dataset's README.md, made from the manifest alone."""
+    fit = manifest.fit
+    best = manifest.goal(manifest.inference_goal)
+    files = "\n".join(
+        f"  - split: {split.name}\n    path: data/{split.name}-*.arrow" for split in manifest.splits
+    )
+    goals = "\n".join(
+        f"| {goal.index} | {goal.threshold} | {goal.records} | {goal.examples} | {goal.dropped or 'kept'} |"
+        for goal in manifest.goals
+    )
+    counts = ", ".join(f"{split.name} {split.examples}" for split in manifest.splits)
+    shown = place([{"role": "user", "content": "..."}], best.text, manifest.placement)
+    example = "\n".join(f"{turn['role']}: {turn['content']}" for turn in shown)
+    return f"""---
+configs:
+- config_name: default
+  data_files:
+{files}
+tags:
+- goal-conditioned
+- gcsl
+---
+
+# Goal-conditioned examples
+
+{manifest.accounting.used} records of {manifest.accounting.rows} rows became examples: {counts}. Formulation
+`{manifest.formulation}`, {len(fit.thresholds)} bins, mean reward {fit.mean:.6g}.
+Dataset id `{manifest.dataset_id}`.
+
+| goal | threshold ({fit.comparator}) | records that reach it | examples | |
+| --- | --- | --- | --- | --- |
+{goals}
+
+At inference, ask for the highest goal; it stands in the prompt like this ({manifest.placement}):
+
+```
+{example}
+```
+
+Each row is one example: `prompt` and `completion` are what a trainer needs, the other columns trace it back to its log.
+"""

@@ -1,0 +1,149 @@
+"""Examples as Arrow IPC files: plain types, fixed batches, cut by size, hashed while they are written.
+
+The bytes depend on the rows alone: pieces of any size come in, record batches of `BATCH_ROWS` rows go out.
+"""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.ipc
+
+from gcsl_data.columns import EXAMPLE, MESSAGES, Column
+from gcsl_data.dataset.files import HashedFile
+from gcsl_data.dataset.manifest import Field, Format, Shard
+
+BATCH_ROWS = 1024
+DATA_FOLDER = "data"
+_MESSAGE = pa.struct([pa.field("role", pa.string()), pa.field("content", pa.string())])
+_ARROW = {pl.String(): pa.string(), pl.Float64(): pa.float64(), pl.Int32(): pa.int32(), pl.Int64(): pa.int64()}
+
+
+def arrow_schema(output_format: Format) -> pa.Schema:
+    """The schema of every shard of a dataset whose prompts are messages, or text."""
+    return pa.schema([pa.field(c.name, _arrow_type(c, output_format), nullable=c.nullable) for c in EXAMPLE])
+
+
+def manifest_columns(schema: pa.Schema) -> tuple[Field, ...]:
+    """The same schema as the manifest states it."""
+    return tuple(Field(name=field.name, type=str(field.type), nullable=field.nullable) for field in schema)
+
+
+class ShardWriter:
+    """Writes the examples of one split, in the order they come, as `data/<split>-00000-of-00001.arrow` and so on."""
+
+    def __init__(self, folder: Path, split: str, schema: pa.Schema, *, shard_bytes: int) -> None:
+        self._folder = folder
+        self._split = split
+        self._schema = schema
+        self._shard_bytes = shard_bytes
+        self._pending: list[pa.Table] = []
+        self._pending_rows = 0
+        self._file: HashedFile | None = None
+        self._writer: pyarrow.ipc.RecordBatchFileWriter | None = None
+        self._rows_in_shard = 0
+        self._arrow_bytes = 0
+        self._closed: list[tuple[int, int, str]] = []
+
+    def write(self, examples: pl.DataFrame) -> None:
+        """Takes any number of rows; whole batches go to disk."""
+        if examples.height == 0:
+            return
+        self._pending.append(examples.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(self._schema))
+        self._pending_rows += examples.height
+        if self._pending_rows >= BATCH_ROWS:
+            self._write_batches(whole_only=True)
+
+    def close(self) -> tuple[Shard, ...]:
+        """Writes what is left and gives the shards their final names. A split without rows has one empty shard."""
+        self._write_batches(whole_only=False)
+        if not self._closed and self._writer is None:
+            self._open_shard()
+        self._close_shard()
+        return tuple(self._named(index, *written) for index, written in enumerate(self._closed))
+
+    def abandon(self) -> None:
+        """Closes open files after an error; the staging folder takes them away."""
+        if self._file is not None:
+            self._file.close()
+
+    def _write_batches(self, *, whole_only: bool) -> None:
+        if not self._pending_rows:
+            return
+        table = pa.concat_tables(self._pending).combine_chunks()
+        end = table.num_rows - table.num_rows % BATCH_ROWS if whole_only else table.num_rows
+        for start in range(0, end, BATCH_ROWS):
+            self._write_batch(_fresh_batch(table.slice(start, min(BATCH_ROWS, end - start))))
+        rest = table.slice(end)
+        self._pending = [rest] if rest.num_rows else []
+        self._pending_rows = rest.num_rows
+
+    def _write_batch(self, batch: pa.RecordBatch) -> None:
+        if self._writer is None:
+            self._open_shard()
+        assert self._writer is not None
+        self._writer.write_batch(batch)
+        self._rows_in_shard += batch.num_rows
+        self._arrow_bytes += batch.nbytes
+        if self._arrow_bytes >= self._shard_bytes:
+            self._close_shard()
+
+    def _open_shard(self) -> None:
+        (self._folder / DATA_FOLDER).mkdir(exist_ok=True)
+        self._file = HashedFile(self._path(len(self._closed), None))
+        self._writer = pa.ipc.new_file(self._file, self._schema)
+        self._rows_in_shard = self._arrow_bytes = 0
+
+    def _close_shard(self) -> None:
+        if self._writer is None or self._file is None:
+            return
+        self._writer.close()
+        self._file.close()
+        self._closed.append((self._rows_in_shard, self._file.bytes, self._file.sha256))
+        self._writer = self._file = None
+
+    def _named(self, index: int, rows: int, size: int, sha256: str) -> Shard:
+        final = self._path(index, len(self._closed))
+        self._path(index, None).rename(final)
+        return Shard(name=f"{DATA_FOLDER}/{final.name}", split=self._split, rows=rows, bytes=size, sha256=sha256)
+
+    def _path(self, index: int, total: int | None) -> Path:
+        of = "unknown" if total is None else f"{total:05d}"
+        return self._folder / DATA_FOLDER / f"{self._split}-{index:05d}-of-{of}.arrow"
+
+
+def read_shard(path: Path) -> Iterator[pa.RecordBatch]:
+    """The record batches of a shard, memory-mapped; verify its hash first."""
+    with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as reader:
+        for index in range(reader.num_record_batches):
+            yield reader.get_batch(index)
+
+
+def shard_schema(path: Path) -> pa.Schema:
+    """The schema that stands in a shard."""
+    with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as reader:
+        return reader.schema
+
+
+def _arrow_type(column: Column, output_format: Format) -> pa.DataType:
+    if column.dtype == MESSAGES:
+        return pa.list_(_MESSAGE) if output_format == "messages" else pa.string()
+    return _ARROW[column.dtype]
+
+
+def _fresh_batch(piece: pa.Table) -> pa.RecordBatch:
+    """One batch whose buffers start at zero and hold nothing but these rows, so equal rows give equal bytes."""
+    arrays = [_copied(column) for column in piece.columns]
+    return pa.RecordBatch.from_arrays(arrays, schema=piece.schema)
+
+
+def _copied(column: pa.ChunkedArray) -> pa.Array:
+    indices = pa.array(range(len(column)), pa.int64())
+    taken = column.take(indices)
+    return taken.combine_chunks() if isinstance(taken, pa.ChunkedArray) else taken
+
+
+def total_rows(shards: Iterable[Shard]) -> int:
+    """Rows in all these shards."""
+    return sum(shard.rows for shard in shards)

@@ -1,0 +1,40 @@
+"""The engine for one process: Polars' streaming engine, out of core."""
+
+from collections.abc import Iterator, Sequence
+
+import polars as pl
+
+from gcsl_data.errors import DataError, GcslError, ResourceError
+from gcsl_data.ingest.inputs import Log
+
+
+class LocalEngine:
+    """Runs plans over these logs; they are needed only to say which of them is broken."""
+
+    def __init__(self, logs: Sequence[Log]) -> None:
+        self._logs = logs
+
+    def measure(self, frame: pl.LazyFrame) -> pl.DataFrame:
+        """Raises DataError (65) when a log cannot be decoded."""
+        try:
+            return frame.collect(engine="streaming")
+        except (pl.exceptions.PolarsError, OSError, MemoryError) as error:
+            raise explain(error, self._logs) from error
+
+    def stream(self, frame: pl.LazyFrame) -> Iterator[pl.DataFrame]:
+        """Raises DataError (65) when a log cannot be decoded."""
+        try:
+            yield from frame.collect_batches(maintain_order=True, engine="streaming")
+        except (pl.exceptions.PolarsError, OSError, MemoryError) as error:
+            raise explain(error, self._logs) from error
+
+
+def explain(error: Exception, logs: Sequence[Log]) -> GcslError:
+    """A decoding error as one line that names the log, and the line in it where that can be told."""
+    if isinstance(error, MemoryError):
+        return ResourceError("GD7101", "out of memory; free some, or give fewer logs at once")
+    for log in logs:
+        if fault := log.format.find_fault(log.path):
+            return DataError("GD1101", f"{log.uri}: {fault}; mend or remove it")
+    names = ", ".join(log.uri for log in logs[:3])
+    return DataError("GD1102", f"{names}: cannot be decoded: {error}")

@@ -1,0 +1,26 @@
+"""Hashes of text inside the plan: SHA-256 by polars-hash, whose values are fixed (`Expr.hash` changes with Polars)."""
+
+import polars as pl
+import polars_hash  # noqa: F401  (adds the `chash` namespace to expressions)
+
+
+def sha256_hex(text: pl.Expr) -> pl.Expr:
+    """64 hex digits per value; null stays null."""
+    return text.chash.sha2_256()  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def prompt_hash(prompt: pl.Expr, *, is_text: bool) -> pl.Expr:
+    """Hash of a prompt after NFKC and white-space collapse, case kept: text and the same text as one user turn agree."""
+    text = prompt if is_text else _conversation_text(prompt)
+    return sha256_hex(text.str.normalize("NFKC").str.replace_all(r"\s+", " ").str.strip_chars(" "))
+
+
+def _conversation_text(messages: pl.Expr) -> pl.Expr:
+    first = messages.list.first()
+    is_one_user_turn = (messages.list.len() == 1) & (first.struct.field("role") == "user")
+    turn = pl.element().struct.field("role") + "\n" + pl.element().struct.field("content")
+    return (
+        pl.when(is_one_user_turn)
+        .then(first.struct.field("content"))
+        .otherwise(messages.list.eval(turn).list.join("\n\n"))
+    )

@@ -1,0 +1,250 @@
+"""The recipe: everything a person may decide about a dataset, frozen, nested by stage.
+
+Values come from flags, else `GCSL_<STAGE>_<NAME>` in the environment, else a TOML file, else the defaults below. An
+unknown key is an error that offers the nearest name. No stage takes the whole recipe: each takes its own part.
+"""
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from gcsl_data.dataset.goal import Placement
+from gcsl_data.dataset.manifest import Format
+from gcsl_data.errors import RecipeError, UsageError
+from gcsl_data.fit import Direction, Ties
+
+ENVIRONMENT_PREFIX = "GCSL_"
+OnError = Literal["fail", "quarantine"]
+FormulationName = Literal["gcsl-bey-nl"]
+GoalFilterName = Literal["mean", "none"]
+
+
+class Stage(BaseModel):
+    """One part of the recipe: frozen, and strict about names."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class RecordStage(Stage):
+    """How a log becomes records."""
+
+    map: dict[str, str] = {}
+    """Record field to SQL expression over the log's columns, e.g. reward = "1 - continuation.toxicity"."""
+    direction: Direction = "higher"
+    """Whether a higher or a lower logged value is better."""
+
+    @field_validator("map")
+    @classmethod
+    def _known_fields(cls, value: dict[str, str]) -> dict[str, str]:
+        for name in value:
+            if name not in MAPPED_FIELDS:
+                raise ValueError(f"{name!r} is not a record field; {nearest(name, MAPPED_FIELDS)}")
+        return value
+
+
+MAPPED_FIELDS = ("prompt", "response", "reward", "group", "messages")
+
+
+class ChecksStage(Stage):
+    """What happens to rows that cannot be used."""
+
+    on_error: OnError = "fail"
+    """Stop at the first unusable row, or set such rows aside and count them."""
+    max_reject_rate: float = Field(default=0.01, ge=0, le=1)
+    """With quarantine: the largest share of rows (0 to 1) that may be set aside."""
+
+
+class SplitsStage(Stage):
+    """How records are divided, by hash of the normalised prompt."""
+
+    shares: tuple[float, ...] = ()
+    """Shares of train, validation and test, adding up to 1; empty means one split, train."""
+
+    @field_validator("shares")
+    @classmethod
+    def _add_up(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if value and (len(value) not in (2, 3) or min(value) <= 0 or abs(sum(value) - 1) > 1e-9):
+            raise ValueError("two or three positive shares (train, validation, test) must add up to 1")
+        return value
+
+
+class BinsStage(Stage):
+    """Where the thresholds lie and how they are printed."""
+
+    count: int = Field(default=5, ge=2, le=1000)
+    """K, the number of equal-frequency bins asked for (the paper's default is 5)."""
+    ties: Ties = "merge"
+    """Equal thresholds are merged (and K shrinks), or are an error."""
+    decimals: int | Literal["auto", "exact"] = "auto"
+    """Digits after the point in a printed number: a number 0 to 15, as few as keep the bins (auto), or all (exact)."""
+
+    @field_validator("decimals", mode="before")
+    @classmethod
+    def _number(cls, value: object) -> object:
+        return int(value) if isinstance(value, str) and value.isdecimal() else value
+
+    @field_validator("decimals")
+    @classmethod
+    def _in_range(cls, value: int | str) -> int | str:
+        if isinstance(value, int) and not 0 <= value <= 15:
+            raise ValueError("decimals go from 0 to 15")
+        return value
+
+
+class GoalsStage(Stage):
+    """Which goals a record demonstrates and how they read."""
+
+    formulation: FormulationName = "gcsl-bey-nl"
+    """The way records become examples."""
+    filter: GoalFilterName = "mean"
+    """Keep the goals whose threshold is above the train mean, or all."""
+    template: str | None = None
+    """A path to a template, else the name of a packaged one; else at_least, or at_most where lower is better."""
+    metric: str | None = Field(default=None, min_length=1)
+    """What the reward is called in the sentence; else the template's own word, else "score"."""
+    scale: tuple[float, float] | None = None
+    """Lowest and highest possible value, in the log's own unit; else the template's."""
+    placement: Placement = "prefix"
+    """Where the goal stands in the prompt."""
+
+    @field_validator("scale")
+    @classmethod
+    def _ordered(cls, value: tuple[float, float] | None) -> tuple[float, float] | None:
+        if value is not None and not value[0] < value[1]:
+            raise ValueError("a scale is a lower and a higher number")
+        return value
+
+
+class OutputStage(Stage):
+    """What the dataset looks like on disk."""
+
+    format: Format = "messages"
+    """Prompts and completions as chat messages, or as plain text."""
+    shard_bytes: int = Field(default=128 * 1024 * 1024, ge=1)
+    """A shard is closed when its Arrow data reaches this many bytes."""
+
+
+class Recipe(Stage):
+    """All decisions about one dataset."""
+
+    record: RecordStage = RecordStage()
+    checks: ChecksStage = ChecksStage()
+    splits: SplitsStage = SplitsStage()
+    bins: BinsStage = BinsStage()
+    goals: GoalsStage = GoalsStage()
+    output: OutputStage = OutputStage()
+
+    @model_validator(mode="after")
+    def _text_has_no_system_message(self) -> "Recipe":
+        if self.output.format == "text" and self.goals.placement == "system":
+            raise ValueError("plain text has no system message; use --placement prefix or suffix, or --format messages")
+        return self
+
+
+def resolve(
+    *,
+    flags: Mapping[str, Any],
+    file: str | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> tuple[Recipe, dict[str, str]]:
+    """The recipe, and for each `stage.name` where its value came from: flag, environment, file or default.
+
+    `flags` maps `stage.name` to a value; None means not given. Raises UsageError (2) for a wrong flag or environment
+    value, RecipeError (78) for a wrong recipe file.
+    """
+    given = os.environ if environment is None else environment
+    layers: dict[str, dict[str, Any]] = {
+        "file": dict(_from_file(file)) if file else {},
+        "environment": {name: given[key] for name in field_names() if (key := _variable(name)) in given},
+        "flag": {name: value for name, value in flags.items() if value is not None},
+    }
+    values: dict[str, Any] = {}
+    origins = dict.fromkeys(field_names(), "default")
+    for origin, layer in layers.items():
+        for name, value in layer.items():
+            values[name] = value
+            origins[name] = origin
+    return _validated(values, origins, file), origins
+
+
+def field_names() -> list[str]:
+    """Every setting as `stage.name`, in the order of the data flow."""
+    return [f"{stage}.{name}" for stage, part in Recipe() for name in type(part).model_fields]
+
+
+def portable(recipe: Recipe) -> dict[str, Any]:
+    """The recipe as the manifest keeps it: no path of this machine, nothing that leaves the data unchanged."""
+    content = recipe.model_dump(mode="json", exclude_none=True)
+    if recipe.goals.template is not None:
+        content["goals"]["template"] = Path(recipe.goals.template).name
+    return content
+
+
+def nearest(name: str, known: Iterator[str] | tuple[str, ...] | list[str]) -> str:
+    """A hint for a name that does not exist: the nearest known one, or all of them."""
+    names = list(known)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(names)}"
+
+
+def _variable(name: str) -> str:
+    return ENVIRONMENT_PREFIX + name.replace(".", "_").upper()
+
+
+def _from_file(file: str) -> Iterator[tuple[str, Any]]:
+    try:
+        content = tomllib.loads(Path(file).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RecipeError("GD7801", f"{file}: cannot read the recipe ({error.strerror})") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RecipeError("GD7802", f"{file} is not TOML: {error}") from None
+    stages = [stage for stage, _ in Recipe()]
+    for stage, part in content.items():
+        if stage not in stages or not isinstance(part, dict):
+            raise RecipeError("GD7803", f"{file}: no part {stage!r} in a recipe; {nearest(stage, stages)}")
+        for name, value in part.items():
+            full = f"{stage}.{name}"
+            if full not in field_names():
+                raise RecipeError("GD7804", f"{file}: no setting {full!r}; {nearest(full, field_names())}")
+            yield full, value
+
+
+def _validated(values: dict[str, Any], origins: dict[str, str], file: str | None) -> Recipe:
+    nested: dict[str, dict[str, Any]] = {}
+    for name, value in values.items():
+        if name not in origins or name not in field_names():
+            raise UsageError("GD0201", f"no setting {name!r}; {nearest(name, field_names())}")
+        stage, key = name.split(".", 1)
+        nested.setdefault(stage, {})[key] = _parsed(value) if origins[name] != "file" else value
+    try:
+        return Recipe.model_validate(nested)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"][:2])
+        reason = first["msg"].removeprefix("Value error, ")
+        if origins.get(name) == "file":
+            raise RecipeError("GD7805", f"{file}: {name}: {reason}") from None
+        found = f", found {first['input']!r}" if name else ""
+        raise UsageError("GD0202", f"{name + ': ' if name else ''}{reason}{found}") from None
+
+
+def _parsed(value: Any) -> Any:
+    """A flag or environment value as the recipe wants it: `0.8,0.1,0.1` is three numbers, `a=b` is a mapping."""
+    if not isinstance(value, str):
+        return value
+    if "," in value and all(_is_number(part) for part in value.split(",")):
+        return [float(part) for part in value.split(",")]
+    return value
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

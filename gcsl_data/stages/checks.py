@@ -1,0 +1,58 @@
+"""Which records can be used: named rules as expressions. A record is rejected only for what makes it unusable.
+
+Adds `reject`: the name of the first rule that a record breaks, or null. No row is dropped here.
+"""
+
+from collections.abc import Callable
+
+import polars as pl
+
+from gcsl_data.columns import ROLES
+from gcsl_data.ingest.reshape import last_index_of_role
+
+
+def _is_blank(text: pl.Expr) -> pl.Expr:
+    return text.is_null() | (text.str.strip_chars() == "")
+
+
+def _breaks_turns(prompt: pl.Expr) -> pl.Expr:
+    role, content = pl.element().struct.field("role"), pl.element().struct.field("content")
+    bad = prompt.list.eval(~role.is_in(ROLES) | role.is_null() | content.is_null()).list.any()
+    return prompt.is_null() | bad | last_index_of_role(prompt, "user").is_null()
+
+
+def _blank_prompt(is_text: bool) -> pl.Expr:
+    prompt = pl.col("prompt")
+    if is_text:
+        return _is_blank(prompt)
+    asked = prompt.list.get(last_index_of_role(prompt, "user"), null_on_oob=True)
+    return _is_blank(asked.struct.field("content"))
+
+
+def _bad_messages(is_text: bool) -> pl.Expr:
+    return pl.lit(False) if is_text else _breaks_turns(pl.col("prompt"))
+
+
+# Rule name -> maker of "this record breaks it" (given whether prompts are text). The name is the reason in
+# rejects.jsonl, the manifest and the messages; the first one broken counts.
+RULES: dict[str, Callable[[bool], pl.Expr]] = {
+    "bad_messages": _bad_messages,
+    "empty_prompt": _blank_prompt,
+    "empty_response": lambda _: _is_blank(pl.col("response")),
+    "null_reward": lambda _: pl.col("reward").is_null(),
+    "nonfinite_reward": lambda _: ~pl.col("reward").is_finite(),
+}
+
+REASONS = {
+    "bad_messages": "the conversation has no user turn before the answer, no answer, an unknown role or a null content",
+    "empty_prompt": "the prompt is missing or blank",
+    "empty_response": "the response is missing or blank",
+    "null_reward": "the reward is null",
+    "nonfinite_reward": "the reward is NaN or infinite",
+}
+
+
+def flag_rejects(records: pl.LazyFrame, *, is_text: bool) -> pl.LazyFrame:
+    """The records with `reject` (String or null). NaN must not get past here: in Polars NaN >= 0.85 is true."""
+    broken = [pl.when(rule(is_text).fill_null(True)).then(pl.lit(name)) for name, rule in RULES.items()]
+    return records.with_columns(reject=pl.coalesce(broken))
