@@ -53,7 +53,11 @@ class Census:
         rows = dict(self.frame.group_by("source").agg(pl.col("records").sum()).iter_rows())
         return tuple(
             Input(
-                uri=log.uri, bytes=log.bytes, sha256=log.sha256, rows=rows.get(log.uri, 0), rejected=self.rejected(log.uri)
+                uri=log.uri,
+                bytes=log.bytes,
+                sha256=log.sha256,
+                rows=rows.get(log.uri, 0),
+                rejected=self.rejected(log.uri),
             )
             for log in logs
         )

@@ -177,6 +177,12 @@ def field_names() -> list[str]:
     return [f"{stage}.{name}" for stage, part in Recipe() for name in type(part).model_fields]
 
 
+def settings(recipe: Recipe) -> dict[str, Any]:
+    """Every setting as `stage.name` with its JSON value."""
+    content = recipe.model_dump(mode="json")
+    return {f"{stage}.{name}": value for stage, part in content.items() for name, value in part.items()}
+
+
 def portable(recipe: Recipe) -> dict[str, Any]:
     """The recipe as the manifest keeps it: no path of this machine, nothing that leaves the data unchanged."""
     content = recipe.model_dump(mode="json", exclude_none=True)

@@ -159,6 +159,11 @@ def load(folder: str | os.PathLike[str]) -> Manifest:
     Raises InputError (66) when there is no such folder, DataError (65) when the folder holds no finished dataset or the
     manifest is damaged, of another version, or names a file outside the dataset.
     """
+    return from_json(read_document(folder), str(Path(folder) / MANIFEST_NAME))
+
+
+def read_document(folder: str | os.PathLike[str]) -> Any:
+    """manifest.json as parsed JSON, not yet checked. Raises InputError (66) and DataError (65) as `load` does."""
     root = Path(folder)
     path = root / MANIFEST_NAME
     if not root.is_dir():
@@ -168,12 +173,11 @@ def load(folder: str | os.PathLike[str]) -> Manifest:
     if path.stat().st_size > MAX_MANIFEST_BYTES:
         raise DataError("GD6502", f"{path} is larger than {MAX_MANIFEST_BYTES} bytes; this is not one of our manifests")
     try:
-        document = parse(path.read_bytes())
+        return parse(path.read_bytes())
     except (ValueError, RecursionError) as error:
         raise DataError(
             "GD6503", f"{path} is not valid JSON ({error}); restore it or build the dataset again"
         ) from None
-    return from_json(document, str(path))
 
 
 def from_json(document: Any, where: str) -> Manifest:

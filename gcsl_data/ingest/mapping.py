@@ -100,11 +100,17 @@ def _resolved(frame: pl.LazyFrame, uri: str) -> pl.Schema:
 
 def _check_types(types: pl.Schema, uri: str) -> None:
     if not (types["prompt"] == pl.String or _is_messages(types["prompt"])):
-        raise DataError("GD1203", f"{uri}: the prompt must be text or a list of {{role, content}}, found {types['prompt']}")
+        raise DataError(
+            "GD1203", f"{uri}: the prompt must be text or a list of {{role, content}}, found {types['prompt']}"
+        )
     if types["response"] != pl.String:
-        raise DataError("GD1204", f"{uri}: the response must be text, found {types['response']}; map a text column to it")
+        raise DataError(
+            "GD1204", f"{uri}: the response must be text, found {types['response']}; map a text column to it"
+        )
     if types["reward"] == pl.String:
-        raise DataError("GD1205", f"{uri}: the reward is text, expected a number; cast it: --map reward='CAST(x AS DOUBLE)'")
+        raise DataError(
+            "GD1205", f"{uri}: the reward is text, expected a number; cast it: --map reward='CAST(x AS DOUBLE)'"
+        )
     if not (types["reward"].is_numeric() or types["reward"] == pl.Null):
         hint = f"; choose one field of it with a dot: {types['reward']}" if types["reward"].is_nested() else ""
         raise DataError("GD1206", f"{uri}: the reward must be a number, found {types['reward'].base_type()}{hint}")

@@ -44,7 +44,9 @@ def choose_goals(fit: Fit, goal_filter: GoalFilterName, scale: tuple[float, floa
         why = "beyond the scale or reached by every record" if dropped else "reached by every record"
         raise DataError("GD1303", f"no goal is left: every threshold is {why}; check --scale, --direction and the log")
     if len(kept) == 1 and len(fit.thresholds) > 1:
-        warnings.append(f"one goal is left ({kept[0].printed}): training on it equals filtered SFT; try --no-goal-filter")
+        warnings.append(
+            f"one goal is left ({kept[0].printed}): training on it equals filtered SFT; try --no-goal-filter"
+        )
     dropped |= {t.index: NOT_ABOVE_MEAN for t in on_scale if t not in kept}
     _require_distinct(kept, fit)
     return GoalChoice(tuple(t.index for t in kept), dict(sorted(dropped.items())), tuple(warnings))

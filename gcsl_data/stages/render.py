@@ -107,4 +107,3 @@ def _completion(output_format: Format) -> pl.Expr:
 
 def _turn(role: str, content: pl.Expr) -> pl.Expr:
     return pl.struct(role=pl.lit(role), content=content)
-

@@ -107,7 +107,9 @@ def render_goals(template: GoalTemplate, fit: Fit) -> dict[int, str]:
 
 def packaged_templates() -> list[str]:
     """Names of the templates that come with gcsl."""
-    return sorted(entry.name.removesuffix(".j2") for entry in folder("templates").iterdir() if entry.name.endswith(".j2"))
+    return sorted(
+        entry.name.removesuffix(".j2") for entry in folder("templates").iterdir() if entry.name.endswith(".j2")
+    )
 
 
 def _read(asked: str) -> tuple[str, str, str]:
@@ -119,7 +121,9 @@ def _read(asked: str) -> tuple[str, str, str]:
         origin, content = f"packaged template {packaged}", (folder("templates") / f"{packaged}.j2").read_bytes()
     else:
         known = packaged_templates()
-        raise RecipeError("GD7822", f"no template {asked!r}: neither a file nor a packaged one; {nearest(packaged, known)}")
+        raise RecipeError(
+            "GD7822", f"no template {asked!r}: neither a file nor a packaged one; {nearest(packaged, known)}"
+        )
     if len(content) > MAX_TEMPLATE_BYTES:
         raise RecipeError("GD7823", f"{asked} has {len(content)} bytes; a goal template is a sentence or two")
     try:
@@ -135,7 +139,9 @@ def _split_head(name: str, text: str) -> tuple[dict[str, Any], str]:
     try:
         head = tomllib.loads(found.group(1))
     except tomllib.TOMLDecodeError as error:
-        raise RecipeError("GD7825", f"{name}: the first comment is the template's head and must be TOML: {error}") from None
+        raise RecipeError(
+            "GD7825", f"{name}: the first comment is the template's head and must be TOML: {error}"
+        ) from None
     for key in head:
         if key not in _HEAD_KEYS:
             raise RecipeError("GD7826", f"{name}: no key {key!r} in a template's head; {nearest(key, _HEAD_KEYS)}")
@@ -153,7 +159,9 @@ def _is_scale(value: object) -> bool:
 
 
 def _environment() -> ImmutableSandboxedEnvironment:
-    environment = ImmutableSandboxedEnvironment(undefined=jinja2.StrictUndefined, autoescape=False, keep_trailing_newline=True)
+    environment = ImmutableSandboxedEnvironment(
+        undefined=jinja2.StrictUndefined, autoescape=False, keep_trailing_newline=True
+    )
     environment.globals.clear()
     environment.tests.clear()
     environment.filters = {name: environment.filters[name] for name in FILTERS}
@@ -169,9 +177,13 @@ def _check_syntax(environment: jinja2.Environment, name: str, body: str) -> None
         place = f"{name}:{getattr(node, 'lineno', 1)}"
         if not isinstance(node, _ALLOWED):
             kind = type(node).__name__
-            raise RecipeError("GD7830", f"{place}: {kind} is not allowed in a goal template; it may print names and use if")
+            raise RecipeError(
+                "GD7830", f"{place}: {kind} is not allowed in a goal template; it may print names and use if"
+            )
         if isinstance(node, nodes.Filter) and node.name not in FILTERS:
-            raise RecipeError("GD7831", f"{place}: no filter {node.name!r} in goal templates; {nearest(node.name, FILTERS)}")
+            raise RecipeError(
+                "GD7831", f"{place}: no filter {node.name!r} in goal templates; {nearest(node.name, FILTERS)}"
+            )
         if isinstance(node, nodes.Name) and node.name in INTERVAL_NAMES:
             raise RecipeError("GD7832", f"{place}: {node.name!r} belongs to interval goals; use threshold here")
         if isinstance(node, nodes.Name) and node.name not in NAMES:
@@ -185,13 +197,19 @@ def _render(template: GoalTemplate, values: Mapping[str, object]) -> str:
     try:
         text = template.compiled.render(given).rstrip("\n")
     except jinja2.UndefinedError:
-        raise RecipeError("GD7834", f"{template.name} prints the scale, but none is given; use --scale LOW,HIGH") from None
+        raise RecipeError(
+            "GD7834", f"{template.name} prints the scale, but none is given; use --scale LOW,HIGH"
+        ) from None
     except jinja2.TemplateError as error:
         raise RecipeError("GD7835", f"{template.name}: {error}") from None
     if not text.strip() or len(text) > MAX_GOAL_CHARACTERS:
-        raise RecipeError("GD7836", f"{template.name} gives a goal of {len(text)} characters; expected a sentence or two")
+        raise RecipeError(
+            "GD7836", f"{template.name} gives a goal of {len(text)} characters; expected a sentence or two"
+        )
     if found := _CONTROL.search(text):
-        raise RecipeError("GD7837", f"{template.name} gives a goal with {found.group()!r}, a control character or token")
+        raise RecipeError(
+            "GD7837", f"{template.name} gives a goal with {found.group()!r}, a control character or token"
+        )
     return text
 
 

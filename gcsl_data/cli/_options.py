@@ -1,0 +1,99 @@
+"""The options that several commands share. One table says for each flag which setting of the recipe it is."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+import typer
+
+from gcsl_data.errors import UsageError
+
+Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON object on standard output.")]
+Progress = Annotated[
+    Literal["auto", "plain", "none"], typer.Option(help="Progress on standard error; auto draws a bar on a terminal.")
+]
+RecipeFile = Annotated[str | None, typer.Option("--recipe", help="A TOML file with settings; flags win over it.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="STAGE.NAME=VALUE", help="Any setting of the recipe, e.g. bins.ties=error."),
+]
+
+_LOG, _BINS, _GOALS, _OUT = "From log to records", "Bins", "Goals", "Rows"
+
+
+def _option(*names: str, panel: str, help: str, metavar: str | None = None) -> Any:
+    return typer.Option(*names, rich_help_panel=panel, help=help, metavar=metavar)
+
+
+# parameter, setting of the recipe, type, flag, metavar, help, panel of the help screen
+_TABLE: tuple[tuple[str, str, Any, str, str | None, str, str], ...] = (
+    ("map_", "record.map", list[str], "--map", "FIELD=SQL",
+     "prompt, response, reward, group or messages from the log's columns; repeatable.", _LOG),
+    ("direction", "record.direction", str, "--direction", "higher|lower", "Which rewards are better. (higher)", _LOG),
+    ("on_error", "checks.on_error", str, "--on-error", "fail|quarantine",
+     "Unusable rows: stop, or set aside and count. (fail)", _LOG),
+    ("max_reject_rate", "checks.max_reject_rate", float, "--max-reject-rate", None,
+     "With quarantine: fail above this share. (0.01)", _LOG),
+    ("bins", "bins.count", int, "--bins", None, "K, equal-frequency bins of the reward. (5)", _BINS),
+    ("ties", "bins.ties", str, "--ties", "merge|error", "When bin edges are equal. (merge)", _BINS),
+    ("decimals", "bins.decimals", str, "--decimals", "auto|exact|N", "Digits of the printed thresholds. (auto)", _BINS),
+    ("template", "goals.template", str, "--template", "FILE|NAME",
+     "A goal template: a path first, else a packaged name. (at_least)", _GOALS),
+    ("metric", "goals.metric", str, "--metric", None, "What the sentence calls the reward. (score)", _GOALS),
+    ("scale", "goals.scale", str, "--scale", "LOW,HIGH",
+     "Lowest and highest possible value; goals beyond it are dropped.", _GOALS),
+    ("goal_filter", "goals.filter", str, "--goal-filter", "mean|none",
+     "Keep goals above the train mean, or all. (mean)", _GOALS),
+    ("placement", "goals.placement", str, "--placement", "prefix|suffix|system", "Where the goal stands. (prefix)", _GOALS),
+    ("split", "splits.shares", str, "--split", "0.8,0.1,0.1", "Shares of train, validation, test, by prompt.", _OUT),
+    ("format_", "output.format", str, "--format", "messages|text", "Chat messages or plain text. (messages)", _OUT),
+)  # fmt: skip
+_FLAGS: dict[str, tuple[str, Any]] = {
+    name: (setting, Annotated[kind | None, _option(flag, panel=panel, metavar=metavar, help=text)])
+    for name, setting, kind, flag, metavar, text, panel in _TABLE
+}
+
+_NO_GOAL_FILTER = Annotated[bool, _option("--no-goal-filter", panel=_GOALS, help="Short for --goal-filter none.")]
+
+
+def recipe_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Gives a command all recipe flags; it receives what was given as `flags`, by setting, and None where not."""
+
+    @functools.wraps(command)
+    def with_flags(**given: Any) -> None:
+        flags = {setting: given.pop(name) for name, (setting, _) in _FLAGS.items()}
+        flags["record.map"] = _pairs("--map", flags["record.map"])
+        if given.pop("no_goal_filter"):
+            if flags["goals.filter"] not in (None, "none"):
+                raise UsageError("GD0207", "--no-goal-filter contradicts --goal-filter; give one of them")
+            flags["goals.filter"] = "none"
+        flags |= _pairs("--set", given.pop("set_")) or {}
+        command(**given, flags=flags)
+
+    own = [p for name, p in inspect.signature(command).parameters.items() if name != "flags"]
+    extra = {name: annotation for name, (_, annotation) in _FLAGS.items()}
+    kind = inspect.Parameter.KEYWORD_ONLY
+    parameters = [
+        *own,
+        *(inspect.Parameter(name, kind, default=None, annotation=annotation) for name, annotation in extra.items()),
+        inspect.Parameter("no_goal_filter", kind, default=False, annotation=_NO_GOAL_FILTER),
+        inspect.Parameter("set_", kind, default=None, annotation=Settings),
+    ]
+    with_flags.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportAttributeAccessIssue]
+    with_flags.__annotations__ = {p.name: p.annotation for p in parameters}
+    return with_flags
+
+
+def _pairs(flag: str, given: list[str] | None) -> dict[str, str] | None:
+    if not given:
+        return None
+    pairs: dict[str, str] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip() or not value.strip():
+            raise UsageError("GD0208", f"{flag} {text!r}: expected NAME=VALUE")
+        if name.strip() in pairs:
+            raise UsageError("GD0209", f"{flag} {name.strip()} is given twice; give it once")
+        pairs[name.strip()] = value.strip()
+    return pairs

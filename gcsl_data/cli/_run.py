@@ -1,0 +1,61 @@
+"""The error contract of the command line: one line, the right exit status, valid JSON on every exit under --json."""
+
+import json
+import os
+import sys
+
+import typer
+
+from gcsl_data.errors import GcslError, UsageError, WriteError, one_line
+
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+BUG = 70
+
+
+def run(app: typer.Typer, name: str) -> int:
+    """Runs the program on `sys.argv` and gives its exit status. No traceback, unless GCSL_TRACEBACK is set."""
+    as_json = "--json" in sys.argv
+    try:
+        status = app(standalone_mode=False, prog_name=name)
+        sys.stdout.flush()
+        if status == INTERRUPTED:
+            return _interrupted(as_json)
+        return status if isinstance(status, int) else 0
+    except GcslError as error:
+        return _report(error, as_json)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    except KeyboardInterrupt:
+        return _interrupted(as_json)
+    except OSError as error:
+        return _report(WriteError("GD7402", f"{error.filename or 'output'}: {error.strerror or error}"), as_json)
+    except BaseException as error:  # also Polars' PanicException, which is no Exception
+        return _unexpected(error, as_json)
+
+
+def _unexpected(error: BaseException, as_json: bool) -> int:
+    usage = getattr(error, "format_message", None)
+    if usage is not None:
+        return _report(UsageError("GD0200", f"{usage().rstrip('.')}; see --help"), as_json)
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else BUG
+    if os.environ.get("GCSL_TRACEBACK"):
+        raise error
+    text = f"this is a bug in gcsl ({type(error).__name__}: {error}); set GCSL_TRACEBACK=1 and report what it prints"
+    return _report(GcslError("GD7001", text), as_json)
+
+
+def _interrupted(as_json: bool) -> int:
+    if as_json:
+        print(json.dumps({"ok": False, "exit_code": INTERRUPTED, "code": "interrupted", "message": "interrupted"}))
+    print("interrupted; nothing was left behind", file=sys.stderr)
+    return INTERRUPTED
+
+
+def _report(error: GcslError, as_json: bool) -> int:
+    if as_json:
+        print(json.dumps(error.as_dict()))
+    print(one_line(str(error), limit=400), file=sys.stderr)
+    return error.exit_status

@@ -1,0 +1,143 @@
+"""What people see: tables and progress, in 80 columns. Log text never becomes markup or control codes."""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+from rich.table import Table
+from rich.text import Text
+
+from gcsl_data.audit.contract import Finding
+from gcsl_data.audit.stats import BinRow, Stats
+from gcsl_data.errors import one_line
+
+BAR_WIDTH = 8
+_EIGHTHS = " ▏▎▍▌▋▊▉█"
+OnRows = Callable[[int, int], None]
+
+
+def print_json(content: dict[str, object]) -> None:
+    """The one JSON object of a successful command."""
+    print(json.dumps({"ok": True, "exit_code": 0, **content}, ensure_ascii=False, allow_nan=False))
+
+
+def say(message: str) -> None:
+    """A line of talk, on standard error."""
+    print(one_line(message, limit=1000), file=sys.stderr)
+
+
+def show_stats(stats: Stats) -> None:
+    """The audit of bins and goals, on standard output."""
+    console = Console(highlight=False, markup=False, soft_wrap=False)
+    for line in _summary(stats):
+        console.print(Text(line))
+    console.print(_bin_table(stats))
+    console.print(Text(f"Ask for: {one_line(stats.inference_goal, limit=400)}"))
+
+
+def say_expanded(stats: Stats) -> None:
+    """What `expand` made, in a few lines of talk."""
+    for line in _summary(stats)[1:]:
+        say_indented(line)
+    for row in reversed(stats.bins):
+        if row.dropped is None:
+            say_indented(f"  goal {row.index}    {stats.comparator} {row.printed}: {row.examples} examples")
+    dropped = ", ".join(f"{row.printed} ({row.dropped})" for row in reversed(stats.bins) if row.dropped)
+    if dropped:
+        say_indented(f"  dropped   {dropped}")
+
+
+def say_indented(line: str) -> None:
+    """A line of talk whose leading spaces count."""
+    indent = len(line) - len(line.lstrip())
+    head, _, rest = line.strip().partition("  ")
+    print(" " * indent + (head.ljust(10) + one_line(rest, limit=1000) if rest else one_line(head)), file=sys.stderr)
+
+
+def show_findings(findings: Sequence[Finding], contract: Mapping[str, str]) -> None:
+    """The verdict of `check`: each rule, and what broke it."""
+    broken = {finding.rule for finding in findings}
+    for rule, promise in contract.items():
+        print(f"{'FAIL' if rule in broken else 'ok  '}  {rule:<16} {promise}")
+    for finding in findings:
+        print(one_line(f"{finding.rule}: {finding.where}: {finding.message}", limit=500), file=sys.stderr)
+
+
+def show_settings(values: Mapping[str, object], origins: Mapping[str, str], *, as_json: bool) -> None:
+    """Every setting of a recipe, its value and where it came from."""
+    if as_json:
+        print_json({"settings": {name: {"value": values[name], "origin": origins[name]} for name in values}})
+        return
+    for name, value in values.items():
+        print(f"{name:<24} {json.dumps(value, ensure_ascii=False):<24} {origins[name]}")
+
+
+@contextmanager
+def progress(mode: str, what: str) -> Iterator[OnRows]:
+    """Something to call with (rows done, rows in all): a bar on a terminal, a line at the end when plain."""
+    interactive = sys.stderr.isatty() and not os.environ.get("CI")
+    if mode == "none" or (mode == "auto" and not interactive):
+        yield lambda _done, _total: None
+        return
+    if mode == "plain":
+        yield lambda done, total: say(f"{what}: {done} of {total} rows")
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _summary(stats: Stats) -> list[str]:
+    account = stats.accounting
+    aside = [f"{n} {reason}" for reason, n in (account.rejected | account.filtered).items()]
+    asked = "" if stats.bins_effective == stats.bins_asked else f" of {stats.bins_asked} asked (equal edges merged)"
+    lines = [
+        one_line(stats.name),
+        f"  rows      {account.rows} = {account.used} used" + "".join(f" + {part}" for part in aside),
+        f"  bins      {stats.bins_effective}{asked}, mean reward {stats.mean:.6g}",
+        f"  examples  {stats.examples} from {stats.records} records: {stats.expansion:.2f} each",
+    ]
+    if len(stats.splits) > 1:
+        parts = ", ".join(f"{split.name} {split.examples} from {split.records}" for split in stats.splits)
+        lines.append(f"  splits    {parts}")
+    return lines
+
+
+def _bin_table(stats: Stats) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 1), collapse_padding=True, header_style="bold")
+    for name in ("k", "edge", f"goal {stats.comparator}", "records", "share"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True, width=BAR_WIDTH)
+    table.add_column("mean", justify="right", no_wrap=True)
+    table.add_column("examples", no_wrap=True)
+    largest = max(row.share for row in stats.bins)
+    for row in reversed(stats.bins):
+        table.add_row(*_cells(row, largest), style="" if row.dropped is None else "dim")
+    if stats.below:
+        table.add_row(Text("0"), Text("below"), Text(""), Text(str(stats.below)))
+    return table
+
+
+def _cells(row: BinRow, largest: float) -> list[Text]:
+    mean = "" if row.mean_reward is None else f"{row.mean_reward:.4g}"
+    return [
+        Text(str(row.index)),
+        Text(f"{row.edge:.10g}"),
+        Text(row.printed),
+        Text(str(row.records)),
+        Text(f"{row.share:.1%}"),
+        Text(_bar(row.share / largest if largest else 0.0)),
+        Text(mean),
+        Text(str(row.examples) if row.dropped is None else row.dropped),
+    ]
+
+
+def _bar(share: float) -> str:
+    eighths = round(share * BAR_WIDTH * 8)
+    return "█" * (eighths // 8) + (_EIGHTHS[eighths % 8].strip() if eighths % 8 else "")

@@ -1,0 +1,60 @@
+"""gcsl-data expand: logs in, a dataset out."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gcsl_data.cli._options import Json, Progress, RecipeFile, recipe_options
+
+
+@recipe_options
+def expand(
+    logs: Annotated[
+        list[str], typer.Argument(metavar="LOG...", help="Logs (.parquet .jsonl .csv); paths or quoted patterns.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="The dataset's folder; must not exist. (./<log>-gcsl)")
+    ] = None,
+    recipe: RecipeFile = None,
+    print_recipe: Annotated[
+        bool, typer.Option("--print-recipe", help="Show every setting and where it came from; do nothing.")
+    ] = False,
+    progress: Progress = "auto",
+    json: Json = False,
+    *,
+    flags: dict[str, Any],
+) -> None:
+    """Turn logs into goal-conditioned training examples.
+
+    Every record becomes one example for each kept goal that its reward reaches. Prints the dataset's folder.
+    """
+    from gcsl_data.audit.stats import stats_of_dataset
+    from gcsl_data.build import build
+    from gcsl_data.cli import _show
+    from gcsl_data.dataset.decode import encode
+    from gcsl_data.dataset.files import require_absent
+    from gcsl_data.engines.local import LocalEngine
+    from gcsl_data.ingest.inputs import find_logs
+    from gcsl_data.plan import make_plan
+    from gcsl_data.recipe import resolve, settings
+
+    resolved, origins = resolve(flags=flags, file=recipe)
+    if print_recipe:
+        _show.show_settings(settings(resolved), origins, as_json=json)
+        return
+    found = find_logs(logs)
+    target = out or Path(f"{found[0].path.stem}-gcsl")
+    require_absent(target)
+    plan = make_plan(found, resolved)
+    _show.say(f"template: {plan.template.origin}")
+    with _show.progress(progress, "writing examples") as on_rows:
+        manifest, measured = build(plan, LocalEngine(found), target, on_rows=on_rows)
+    for warning in measured.choice.warnings:
+        _show.say(f"warning: {warning}")
+    stats = stats_of_dataset(manifest, str(target))
+    if json:
+        _show.print_json({"output": str(target), "warnings": list(measured.choice.warnings), **encode(stats)})
+        return
+    _show.say_expanded(stats)
+    print(target)

@@ -1,0 +1,59 @@
+"""gcsl-data stats: audit the bins and goals of a dataset, or of what a log would become."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gcsl_data.cli._options import Json, RecipeFile, recipe_options
+
+if TYPE_CHECKING:
+    from gcsl_data.audit.stats import Stats
+
+
+@recipe_options
+def stats(
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[DIR | LOG...]", help="A dataset, or logs. (the dataset here, or the newest *-gcsl)"),
+    ] = None,
+    recipe: RecipeFile = None,
+    json: Json = False,
+    *,
+    flags: dict[str, Any],
+) -> None:
+    """Audit bins: edges, printed numbers, records, shares, means, goals kept and dropped, examples.
+
+    For a log it shows what `expand` would make of it with the same flags, and writes nothing.
+    """
+    from gcsl_data.cli import _show
+    from gcsl_data.dataset.decode import encode
+
+    found = _stats(paths or [], flags, recipe)
+    if json:
+        _show.print_json(encode(found))
+    else:
+        _show.show_stats(found)
+
+
+def _stats(paths: list[str], flags: dict[str, Any], recipe: str | None) -> "Stats":
+    from pathlib import Path
+
+    from gcsl_data.audit.stats import stats_of_dataset, stats_of_log
+    from gcsl_data.dataset.find import newest_dataset
+    from gcsl_data.dataset.manifest import load
+    from gcsl_data.engines.local import LocalEngine
+    from gcsl_data.errors import UsageError
+    from gcsl_data.ingest.inputs import find_logs
+    from gcsl_data.measure import measure
+    from gcsl_data.plan import make_plan
+    from gcsl_data.recipe import resolve
+
+    if not paths:
+        paths = [str(newest_dataset(Path.cwd()))]
+    if len(paths) == 1 and Path(paths[0]).is_dir():
+        if recipe or any(value is not None for value in flags.values()):
+            raise UsageError("GD0210", "a dataset's recipe is settled; flags like --bins are for logs")
+        return stats_of_dataset(load(paths[0]), paths[0])
+    logs = find_logs(paths)
+    plan = make_plan(logs, resolve(flags=flags, file=recipe)[0])
+    return stats_of_log(measure(plan, LocalEngine(logs)), ", ".join(paths))
