@@ -1,0 +1,87 @@
+"""The finished adapter: PEFT's files and a model card, and the way back from a run folder to a model that answers."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+
+from gcsl_data.errors import DataError, InputError, UsageError
+from gcsl_train import model as models
+from gcsl_train.checkpoint import ADAPTER, adapter_tensors
+from gcsl_train.files import staged_folder
+from gcsl_train.goals import GoalBook
+from gcsl_train.runfolder import RunFolder
+
+
+def write(folder: Path, model: Any, *, book: GoalBook, base: str) -> None:
+    """Write adapter_model.safetensors, adapter_config.json and README.md, whole or not at all."""
+    config = copy.copy(model.peft_config["default"])
+    config.inference_mode = True
+    config.base_model_name_or_path = base
+    if not isinstance(config.target_modules, str):
+        config.target_modules = sorted(config.target_modules)  # PEFT keeps a set, whose order differs from run to run
+    with staged_folder(folder) as staging:
+        save_file(adapter_tensors(model), staging / ADAPTER, metadata={"format": "pt"})
+        config.save_pretrained(str(staging))
+        (staging / "README.md").write_text(card(book, base=base), encoding="utf-8")
+
+
+def card(book: GoalBook, *, base: str) -> str:
+    """The model card: what was trained on what, and how to ask for the best."""
+    goal = book.kept.get(book.inference_goal)
+    where = {
+        "prefix": "at the start of the last user turn, followed by a blank line",
+        "suffix": "at the end of the last user turn, after a blank line",
+        "system": "as the system message",
+    }[book.placement]
+    if goal is None:
+        ask = "This adapter was trained without goals; prompts are used as they are."
+    else:
+        quoted = "\n".join(f"> {line}" for line in goal.splitlines())
+        ask = f"Ask for the highest goal by putting this text {where}:\n\n{quoted}"
+    return (
+        f"---\nbase_model: {base}\nlibrary_name: peft\ntags:\n- gcsl\n- lora\n---\n\n# LoRA adapter for {base}\n\n"
+        f"Trained with goal-conditioned supervised learning on the dataset\n`{book.dataset_id}`.\n\n{ask}\n"
+    )
+
+
+def base_of(run: RunFolder, model: str | None) -> models.Source:
+    """The base model of a run: the hub id it recorded, or the `--model` that was given, whose hash must be the recorded one.
+
+    Raises UsageError (2) when a local base has to be named, DataError (65) when another model was given.
+    """
+    recorded = run.describe()["model"]
+    if model is None:
+        if recorded["kind"] != "hub":
+            raise UsageError("GT0216", f"the base model {recorded['name']} is a local file; say where with --model")
+        model = recorded["name"]
+    source = models.find(str(model))
+    if models.weights_sha256(source) != recorded["sha256"]:
+        raise DataError("GT6520", f"{source.name} is not the {recorded['name']} that {run.path} was trained on")
+    return source
+
+
+def load(run: RunFolder, source: models.Source, *, dtype: torch.dtype) -> Any:
+    """The base model with the run's adapter on it, ready to generate. Raises InputError (66) for an unfinished run."""
+    from peft import PeftModel
+
+    if not (run.adapter / ADAPTER).is_file():
+        raise InputError("GT6606", f"{run.path} has no adapter yet; finish it with train ... --resume auto")
+    base = models.load_model(source, dtype=dtype, attention="sdpa")
+    return PeftModel.from_pretrained(base, str(run.adapter)).eval()
+
+
+def merge(run: RunFolder, *, model: str | None, out: Path) -> None:
+    """Write the base model with the adapter folded in, as a plain float32 model folder with its tokenizer.
+
+    Folding in 16 bit would round the update away, hence float32. Raises OutputError (73) when `out` exists.
+    """
+    RunFolder(out).check_free(resuming=False)
+    source = base_of(run, model)
+    merged = load(run, source, dtype=torch.float32).merge_and_unload()
+    tokenizer = models.load_tokenizer(source)
+    with staged_folder(out) as staging:
+        merged.save_pretrained(str(staging))
+        tokenizer.save_pretrained(str(staging))

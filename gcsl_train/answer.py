@@ -1,0 +1,62 @@
+"""The generate command: which model, which goals, and then a log (see generate.py)."""
+
+from pathlib import Path
+from typing import get_args
+
+import torch
+
+from gcsl_data.dataset import manifest as manifests
+from gcsl_data.errors import OutputError, UsageError
+from gcsl_train import adapter
+from gcsl_train import goals as goal_books
+from gcsl_train import model as models
+from gcsl_train.config import Dtype
+from gcsl_train.generate import Sampling, read_prompts, write_log
+from gcsl_train.meter import Say
+from gcsl_train.runfolder import RunFolder
+
+
+def answer(
+    *,
+    run: str | None,
+    model: str | None,
+    data: str | None,
+    prompts: str,
+    goal: str,
+    sampling: Sampling,
+    dtype: str,
+    out: str,
+    say: Say,
+) -> None:
+    """Answer the prompts with a run's model, or with an untrained one under a dataset's goals.
+
+    All that can be wrong with the request is found before a model is loaded. Raises the errors of gcsl_data.errors.
+    """
+    if (run is None) == (data is None) or (data is not None and model is None):
+        raise UsageError("GT0219", "generate takes RUN (and --model for a local base), or --model MODEL --data DIR")
+    if dtype not in get_args(Dtype):
+        raise UsageError("GT0208", f"--dtype must be one of {', '.join(get_args(Dtype))}, found {dtype!r}")
+    if out != "-" and Path(out).exists():
+        raise OutputError("GT7304", f"{out} exists; choose another -o")
+    folder = RunFolder(Path(run)) if run is not None else None
+    book = goal_books.read(folder.goals) if folder else goal_books.from_manifest(manifests.load(str(data)))
+    asked = book.ask(goal)
+    rows = read_prompts(prompts)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    numbers = models.pick_dtype(dtype, device)  # type: ignore[arg-type]
+    if folder:
+        source = adapter.base_of(folder, model)
+        lm = adapter.load(folder, source, dtype=numbers)
+    else:
+        source = models.find(str(model))
+        lm = models.load_model(source, dtype=numbers, attention="sdpa")
+    write_log(
+        rows,
+        out,
+        book=book,
+        asked=asked,
+        model=lm.to(device),
+        tokenizer=models.load_tokenizer(source),
+        sampling=sampling,
+        say=say,
+    )

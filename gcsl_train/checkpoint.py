@@ -1,0 +1,190 @@
+"""Checkpoints: the adapter, the optimizer's moments and two counters, whole or not there.
+
+    step-N/adapter_model.safetensors   adapter weights under PEFT's names
+    step-N/optimizer.safetensors       AdamW's state, `<parameter>/<field>`
+    step-N/state.json                  step, epoch, hashes of both files, and the fingerprint of the run
+
+The folder is staged beside its place and renamed, so a folder of that name is complete. Nothing in it can run code. Random
+state is not stored because there is none: each pack reseeds from (seed, step, pack). The newest two are kept.
+"""
+
+import hashlib
+import json
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from gcsl_data.errors import DataError, InputError
+from gcsl_train.files import staged_folder, write_json
+from gcsl_train.meter import Say
+
+ADAPTER, OPTIMIZER, STATE = "adapter_model.safetensors", "optimizer.safetensors", "state.json"
+KEPT = 2
+_FOLDER = re.compile(r"step-(\d+)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """How far a run is: optimizer steps done, and the epoch of the last one (from 0)."""
+
+    step: int
+    epoch: int
+
+
+def save(parent: Path, position: Position, *, model: Any, optimizer: Any, fingerprint: dict[str, Any]) -> Path:
+    """Write `parent`/step-N and then remove checkpoints beyond the newest two; gives the new folder.
+
+    Raises WriteError (74) or OutputError (73); the older checkpoints are still there then.
+    """
+    final = parent / f"step-{position.step}"
+    with staged_folder(final) as staging:
+        save_file(adapter_tensors(model), staging / ADAPTER, metadata={"format": "pt"})
+        save_file(_optimizer_tensors(model, optimizer), staging / OPTIMIZER)
+        hashes = {name: _sha256(staging / name) for name in (ADAPTER, OPTIMIZER)}
+        state = {"step": position.step, "epoch": position.epoch, "files": hashes, "fingerprint": fingerprint}
+        write_json(staging / STATE, state)
+    for _, old in _numbered(parent)[:-KEPT]:
+        shutil.rmtree(old, ignore_errors=True)
+    return final
+
+
+def choose(parent: Path, resume: str, *, say: Say) -> Path | None:
+    """The checkpoint that `--resume` means: none, the newest complete one (auto), or the one at a path.
+
+    A damaged checkpoint is passed over with a word by auto; when none is whole, or one is named by path and is not, that is
+    DataError (65). A path where no folder is: InputError (66).
+    """
+    if resume == "never":
+        return None
+    if resume != "auto":
+        if not Path(resume).is_dir():
+            raise InputError("GT6605", f"{resume} is no checkpoint folder; give RUN/checkpoints/step-N, or auto")
+        return Path(resume)
+    candidates = _numbered(parent)
+    for _, path in reversed(candidates):
+        try:
+            _read_state(path)
+        except DataError as error:
+            say(f"warning: passing over a checkpoint: {error.message}")
+            continue
+        return path
+    if candidates:
+        raise DataError("GT6517", f"no checkpoint in {parent} is complete; remove the run folder to start again")
+    return None
+
+
+def newest(parent: Path) -> Path | None:
+    """The checkpoint with the highest step, unread; None when there is none."""
+    found = _numbered(parent)
+    return found[-1][1] if found else None
+
+
+def drop_after(parent: Path, step: int) -> None:
+    """Remove checkpoints beyond `step`: they belong to a course that a resumed run does not take again."""
+    for number, path in _numbered(parent):
+        if number > step:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def load(path: Path, *, model: Any, optimizer: Any, fingerprint: dict[str, Any]) -> Position:
+    """Put a checkpoint's adapter and optimizer state in place.
+
+    Raises DataError (65) when a file is damaged, holds a value that is not finite, or belongs to a run with another
+    dataset, model or setting; the message names what differs.
+    """
+    state = _read_state(path)
+    saved = state["fingerprint"]
+    different = [key for key in sorted({*saved, *fingerprint}) if saved.get(key) != fingerprint.get(key)]
+    if different:
+        pairs = ", ".join(f"{k} {saved.get(k)!r} then, {fingerprint.get(k)!r} now" for k in different)
+        raise DataError("GT6516", f"{path} is of another run: {pairs}; use the same settings or a new --out")
+    try:
+        adapter, moments = load_file(path / ADAPTER), load_file(path / OPTIMIZER)
+    except (SafetensorError, OSError) as error:
+        raise DataError("GT6517", f"{path} is damaged ({error}); resume from another checkpoint") from None
+    for name, tensor in {**adapter, **moments}.items():
+        if not torch.isfinite(tensor).all():
+            raise DataError(
+                "GT6518", f"{path}: {name} holds a value that is not finite; resume from another checkpoint"
+            )
+    _place_adapter(path, model, adapter)
+    _place_moments(path, model, optimizer, moments)
+    return Position(step=state["step"], epoch=state["epoch"])
+
+
+def adapter_tensors(model: Any) -> dict[str, torch.Tensor]:
+    """The adapter's weights as PEFT names them in a file, on the CPU."""
+    from peft import get_peft_model_state_dict
+
+    tensors = get_peft_model_state_dict(model, save_embedding_layers=False)
+    return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in sorted(tensors.items())}
+
+
+def trained_parameters(model: Any) -> dict[str, torch.nn.Parameter]:
+    """The parameters that the optimizer changes, by name."""
+    return {name: p for name, p in model.named_parameters() if p.requires_grad}
+
+
+def _optimizer_tensors(model: Any, optimizer: Any) -> dict[str, torch.Tensor]:
+    return {
+        f"{name}/{field}": value.detach().cpu().contiguous().clone()
+        for name, parameter in trained_parameters(model).items()
+        for field, value in optimizer.state[parameter].items()
+    }
+
+
+def _place_adapter(path: Path, model: Any, tensors: dict[str, torch.Tensor]) -> None:
+    from peft import set_peft_model_state_dict
+
+    mine = adapter_tensors(model)
+    if {n: t.shape for n, t in mine.items()} != {n: t.shape for n, t in tensors.items()}:
+        raise DataError("GT6519", f"{path} holds an adapter of another shape; resume from a checkpoint of this run")
+    set_peft_model_state_dict(model, tensors)
+
+
+def _place_moments(path: Path, model: Any, optimizer: Any, tensors: dict[str, torch.Tensor]) -> None:
+    parameters = trained_parameters(model)
+    fields: dict[str, dict[str, torch.Tensor]] = {name: {} for name in parameters}
+    for key, tensor in tensors.items():
+        name, _, field = key.rpartition("/")
+        if name not in fields:
+            raise DataError("GT6519", f"{path} holds optimizer state for an unknown parameter {name!r}")
+        fields[name][field] = tensor
+    for name, parameter in parameters.items():
+        optimizer.state[parameter] = {
+            # AdamW keeps its step counter on the CPU whatever the device of the parameter.
+            field: tensor if field == "step" else tensor.to(parameter.device)
+            for field, tensor in fields[name].items()
+        }
+
+
+def _read_state(path: Path) -> dict[str, Any]:
+    """state.json of a checkpoint whose files have the hashes it names."""
+    try:
+        state = json.loads((path / STATE).read_text(encoding="utf-8"))
+        whole = all(_sha256(path / name) == state["files"][name] for name in (ADAPTER, OPTIMIZER))
+        if not (type(state["step"]) is int and type(state["epoch"]) is int and isinstance(state["fingerprint"], dict)):
+            raise ValueError("a counter or the fingerprint is missing")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError("GT6517", f"{path} is no complete checkpoint ({error}); resume from another one") from None
+    if not whole:
+        raise DataError("GT6517", f"{path} is damaged: a file is not the one that was saved; resume from another one")
+    return state
+
+
+def _numbered(parent: Path) -> list[tuple[int, Path]]:
+    """The checkpoints of a run, oldest first."""
+    if not parent.is_dir():
+        return []
+    return sorted((int(m[1]), p) for p in parent.iterdir() if (m := _FOLDER.fullmatch(p.name)) and p.is_dir())
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,193 @@
+"""Every setting of a training run: frozen, nested by part, the same names in flags, in TOML and in run.json.
+
+Flags win over the TOML file, the file over the defaults. An unknown name is an error that names the nearest known one.
+"""
+
+import dataclasses
+import math
+import tomllib
+import types
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from gcsl_data.errors import InputError, UsageError
+from gcsl_train.errors import nearest
+
+Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+Schedule = Literal["cosine", "linear", "constant"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Data:
+    """The dataset, and how long a pack (and so the longest example) may be, in tokens."""
+
+    dataset: str
+    max_length: int = 2048
+    window: int = 16_384
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """The base model: a hub id, a folder or a .gguf file; its dtype (auto: bfloat16 on CUDA, float32 elsewhere)."""
+
+    name: str
+    dtype: Dtype = "auto"
+    gradient_checkpointing: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lora:
+    """The adapter; its weights are float32 whatever the base has. `target_modules` is all-linear or names with commas."""
+
+    rank: int = 16
+    alpha: float = 32.0
+    dropout: float = 0.0
+    target_modules: str = "all-linear"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Optim:
+    """AdamW and its rate; `warmup` is a fraction of all steps, `clip` the largest gradient norm."""
+
+    learning_rate: float = 1e-4
+    schedule: Schedule = "cosine"
+    warmup: float = 0.03
+    weight_decay: float = 0.0
+    clip: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """Where the run goes and how long it is; `packs_per_step` counts packs over all ranks, `max_steps` wins over `epochs`."""
+
+    out: str
+    max_steps: int | None = None
+    epochs: int = 1
+    packs_per_step: int = 8
+    seed: int = 0
+    loss: str = "sft"
+    save_every: int = 100
+    resume: str = "never"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """The whole tree."""
+
+    data: Data
+    model: Model
+    lora: Lora
+    optim: Optim
+    run: Run
+
+    def __post_init__(self) -> None:
+        for (part, name), (holds, wanted) in _RULES.items():
+            value = getattr(getattr(self, part), name)
+            if value is not None and not (math.isfinite(value) and holds(value)):
+                raise UsageError("GT0203", f"--{_FLAG_OF[part, name]} must be {wanted}, found {value!r}")
+
+    def portable(self) -> dict[str, dict[str, Any]]:
+        """The settings as plain values without a path of this machine: names only."""
+        tree = dataclasses.asdict(self)
+        for part, name in (("data", "dataset"), ("model", "name"), ("run", "out")):
+            tree[part][name] = _without_folders(tree[part][name])
+        del tree["run"]["resume"]
+        return tree
+
+    def lines(self) -> list[str]:
+        """The settings, one line per part, as they are printed when a run starts."""
+        tree = dataclasses.asdict(self)
+        return [f"{part}: " + "  ".join(f"{k}={v}" for k, v in tree[part].items()) for part in tree]
+
+
+_RULES: dict[tuple[str, str], tuple[Any, str]] = {
+    ("data", "max_length"): (lambda v: v >= 2, "at least 2"),
+    ("data", "window"): (lambda v: v >= 1, "at least 1"),
+    ("lora", "rank"): (lambda v: v >= 1, "at least 1"),
+    ("lora", "alpha"): (lambda v: v > 0, "above 0"),
+    ("lora", "dropout"): (lambda v: 0 <= v < 1, "at least 0 and below 1"),
+    ("optim", "learning_rate"): (lambda v: v >= 0, "finite and not negative"),
+    ("optim", "warmup"): (lambda v: 0 <= v <= 1, "a fraction from 0 to 1"),
+    ("optim", "weight_decay"): (lambda v: v >= 0, "finite and not negative"),
+    ("optim", "clip"): (lambda v: v > 0, "finite and above 0"),
+    ("run", "max_steps"): (lambda v: v >= 1, "at least 1"),
+    ("run", "epochs"): (lambda v: v >= 1, "at least 1"),
+    ("run", "packs_per_step"): (lambda v: v >= 1, "at least 1"),
+    ("run", "seed"): (lambda v: 0 <= v < 2**63, "from 0 to 2^63 - 1"),
+    ("run", "save_every"): (lambda v: v >= 1, "at least 1"),
+}
+
+PARTS: dict[str, type] = {"data": Data, "model": Model, "lora": Lora, "optim": Optim, "run": Run}
+
+# The flag of each setting where it is not simply the setting's own name.
+_SPECIAL_FLAGS = {("model", "name"): "model", ("data", "dataset"): "DIR"}
+_FLAG_OF = {
+    (part, field.name): _SPECIAL_FLAGS.get(
+        (part, field.name), ("lora-" if part == "lora" and field.name != "target_modules" else "") + field.name
+    ).replace("_", "-")
+    for part, kind in PARTS.items()
+    for field in dataclasses.fields(kind)
+}
+FLAGS: dict[str, tuple[str, str]] = {flag: place for place, flag in _FLAG_OF.items()}
+
+
+def resolve(path: str | None, flags: dict[str, Any]) -> Config:
+    """The config out of an optional TOML file and the flags that were given (names with `-`; None means not given).
+
+    Raises InputError (66) for a file that cannot be read, UsageError (2) for unknown names, wrong types and values.
+    """
+    tree = {} if path is None else _read_toml(path)
+    for flag, value in flags.items():
+        if value is not None:
+            part, name = FLAGS[flag]
+            tree.setdefault(part, {})[name] = value
+    built = {part: _build(part, kind, tree.get(part, {})) for part, kind in PARTS.items()}
+    return Config(**built)
+
+
+def _read_toml(path: str) -> dict[str, dict[str, Any]]:
+    try:
+        raw = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError("GT6601", f"{path} cannot be read: {error.strerror}; give another --config") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError("GT0205", f"{path} is not valid TOML ({error})") from None
+    tree: dict[str, dict[str, Any]] = {}
+    for part, settings in raw.items():
+        if part not in PARTS or not isinstance(settings, dict):
+            raise UsageError("GT0206", f"{path}: unknown part [{part}]; {nearest(part, list(PARTS))}")
+        tree[part] = {name.replace("-", "_"): value for name, value in settings.items()}
+    return tree
+
+
+def _build(part: str, kind: type, settings: dict[str, Any]) -> Any:
+    hints = get_type_hints(kind)
+    for name, value in settings.items():
+        if name not in hints:
+            raise UsageError("GT0206", f"unknown setting {part}.{name}; {nearest(name, list(hints))}")
+        settings[name] = _typed(value, hints[name], part, name)
+    for field in dataclasses.fields(kind):
+        if field.default is dataclasses.MISSING and field.name not in settings:
+            flag = _FLAG_OF[part, field.name]
+            where = "a dataset folder (DIR)" if flag == "DIR" else f"--{flag}"
+            raise UsageError("GT0207", f"{where} is needed; on the command line or as {part}.{field.name} in --config")
+    return kind(**settings)
+
+
+def _typed(value: Any, hint: Any, part: str, name: str) -> Any:
+    if get_origin(hint) in (Union, types.UnionType):
+        (hint,) = (arg for arg in get_args(hint) if arg is not type(None))
+    if get_origin(hint) is Literal:
+        if value not in get_args(hint):
+            raise UsageError("GT0208", f"{part}.{name} must be one of {', '.join(get_args(hint))}, found {value!r}")
+        return value
+    if hint is float and type(value) is int:
+        return float(value)
+    if type(value) is not hint:
+        raise UsageError("GT0208", f"{part}.{name} must be of type {hint.__name__}, found {value!r}")
+    return value
+
+
+def _without_folders(name: str) -> str:
+    return Path(name).resolve().name if Path(name).exists() or Path(name).is_absolute() else name

@@ -1,0 +1,102 @@
+"""The goals a model was trained with, as a run keeps them in goals.json: which exist, where they stand, which to ask for."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from gcsl_data.dataset.goal import PLACEMENTS, Message, Messages, Placement, place
+from gcsl_data.dataset.manifest import Format, Goal, Manifest
+from gcsl_data.errors import DataError, UsageError
+from gcsl_train.errors import nearest
+
+WORDS = ("highest", "lowest", "none")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One goal to put into prompts; both are None for no goal, the index alone for a text of the user's own."""
+
+    index: int | None
+    text: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoalBook:
+    """Goals and layout of one dataset."""
+
+    dataset_id: str
+    format: Format
+    placement: Placement
+    inference_goal: int
+    goals: tuple[dict[str, Any], ...]
+
+    @property
+    def kept(self) -> dict[int, str]:
+        """Index and text of every goal that training rows carried."""
+        return {goal["index"]: goal["text"] for goal in self.goals if goal["dropped"] is None}
+
+    def ask(self, wanted: str) -> Asked:
+        """What `--goal` means: highest, lowest, none, the number of a kept goal, or any other text as it stands.
+
+        Raises UsageError (2) for a number that is not a kept goal (it names those) and for a mistyped word.
+        """
+        if wanted == "none":
+            return Asked(None, None)
+        if wanted in WORDS or wanted.lstrip("-").isdigit():
+            index = {"highest": self.inference_goal, "lowest": min(self.kept, default=0)}.get(wanted)
+            index = int(wanted) if index is None else index
+            if index not in self.kept:
+                kept = ", ".join(map(str, self.kept)) or "none"
+                raise UsageError("GT0214", f"goal {wanted} is not one that was trained; kept goals: {kept}")
+            return Asked(index, self.kept[index])
+        if " " not in wanted and "did you mean" in (hint := nearest(wanted, list(WORDS))):
+            raise UsageError("GT0215", f"unknown goal {wanted!r}; {hint}")
+        by_text = {text: index for index, text in self.kept.items()}
+        return Asked(by_text.get(wanted), wanted)
+
+    def place(self, prompt: str | Messages, asked: Asked) -> str | list[Message]:
+        """The prompt as the model is to see it. Raises DataError (65) when it has no turn for the goal to stand in."""
+        if isinstance(prompt, str) and self.format == "messages":
+            prompt = [Message(role="user", content=prompt)]
+        if not isinstance(prompt, str) and self.format == "text":
+            raise DataError("GT6512", "the dataset holds plain text, this prompt is a conversation; give text prompts")
+        try:
+            return place(prompt, asked.text, self.placement)
+        except ValueError as error:
+            raise DataError("GT6513", str(error)) from None
+
+    def as_json(self) -> dict[str, Any]:
+        """The content of goals.json."""
+        return asdict(self)
+
+
+def from_manifest(manifest: Manifest) -> GoalBook:
+    """The goals of a dataset."""
+    return GoalBook(
+        dataset_id=manifest.dataset_id,
+        format=manifest.format,
+        placement=manifest.placement,
+        inference_goal=manifest.inference_goal,
+        goals=tuple(_public(goal) for goal in manifest.goals),
+    )
+
+
+def read(path: Path) -> GoalBook:
+    """The goals of a run. Raises DataError (65) when goals.json is missing or damaged."""
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        book = GoalBook(**{**raw, "goals": tuple(raw["goals"])})
+        if book.placement not in PLACEMENTS or book.format not in ("messages", "text"):
+            raise ValueError("unknown placement or format")
+        for goal in book.goals:
+            if not (isinstance(goal["index"], int) and isinstance(goal["text"], str) and "dropped" in goal):
+                raise ValueError("a goal without index, text or dropped")
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise DataError("GT6514", f"{path} cannot be read ({error}); is this a run folder of gcsl-train?") from None
+    return book
+
+
+def _public(goal: Goal) -> dict[str, Any]:
+    names = ("index", "text", "threshold", "comparator", "dropped")
+    return {name: getattr(goal, name) for name in names}

@@ -1,0 +1,224 @@
+"""The training loop: packs in, adapter out.
+
+One optimizer step takes the packs that the plan gives it, adds up the loss over all packs and ranks, divides by the number
+of supervised tokens of the whole step, clips, and moves the adapter. accelerate starts processes and carries tensors; it
+neither loads data, nor scales losses, nor counts accumulation.
+"""
+
+import contextlib
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from gcsl_data.errors import TrainingError
+from gcsl_train import adapter, checkpoint
+from gcsl_train.checkpoint import Position
+from gcsl_train.collate import collate
+from gcsl_train.config import Config
+from gcsl_train.goals import GoalBook
+from gcsl_train.losses import LOSSES
+from gcsl_train.meter import Meter, Say, StepReport
+from gcsl_train.plan import Pack, Step, for_rank, steps
+from gcsl_train.policy import Policy
+from gcsl_train.runfolder import RunFolder
+from gcsl_train.schedule import rate
+from gcsl_train.signals import Stopped, StopSignals
+from gcsl_train.table import TokenTable
+
+# float16 gradients below 6e-8 vanish; this factor is taken out again before clipping. Other dtypes do not need it.
+_LOSS_FACTORS = {torch.float16: 1024.0}
+_NAMED_ROWS = 5
+
+
+@dataclass(slots=True)
+class _Sums:
+    """What one step adds up, first over packs and then over ranks. `stop` is not 0 when a rank was asked to stop."""
+
+    loss: float = 0.0
+    entropy: float = 0.0
+    correct: float = 0.0
+    stop: float = 0.0
+
+
+@dataclass(kw_only=True)
+class Loop:
+    """A run that is ready for its first step. `model` is `policy` as accelerate wrapped it."""
+
+    config: Config
+    total: int
+    run_folder: RunFolder
+    accelerator: Any
+    say: Say
+    table: TokenTable
+    policy: Policy
+    model: Any
+    optimizer: torch.optim.Optimizer
+    base: str
+    book: GoalBook
+    fingerprint: dict[str, Any]
+    description: dict[str, Any]
+
+    def run(self, signals: StopSignals) -> None:
+        """Take all remaining steps, save on the way, write the adapter at the end.
+
+        Raises TrainingError (70) before the weights change when a loss or gradient is not finite, and Stopped after a
+        checkpoint when a signal asked for it.
+        """
+        position = self._resume()
+        main = self.accelerator.is_main_process
+        if main:
+            self.run_folder.begin(self.config, self.book, self.description)
+            self.run_folder.cut_metrics(position.step)
+            checkpoint.drop_after(self.run_folder.checkpoints, position.step)
+        signals.defer()
+        meter = Meter(self.run_folder.metrics, total=self.total, active=main, say=self.say)
+        try:
+            self._steps(position, meter, signals)
+        finally:
+            meter.close()
+        if main:
+            adapter.write(self.run_folder.adapter, self.policy.model, book=self.book, base=self.base)
+
+    def _steps(self, position: Position, meter: Meter, signals: StopSignals) -> None:
+        run, data = self.config.run, self.config.data
+        plan = steps(
+            self.table.lengths,
+            seed=run.seed,
+            capacity=data.max_length,
+            packs_per_step=run.packs_per_step,
+            window=data.window,
+            after=position.step,
+        )
+        meter.lap()
+        for step in plan:
+            if step.number > self.total:
+                return
+            sums = self._step(step, meter, signals)
+            position = Position(step=step.number, epoch=step.epoch)
+            if step.number % run.save_every == 0 or step.number == self.total or sums.stop:
+                self._save(position)
+            if sums.stop and step.number < self.total:
+                where = self.run_folder.checkpoints / f"step-{step.number}"
+                raise Stopped(int(sums.stop), f"stopped after step {step.number}; {where} continues with --resume auto")
+
+    def _step(self, step: Step, meter: Meter, signals: StopSignals) -> _Sums:
+        """One optimizer step over all its packs; communicates once per step, besides the gradients."""
+        mine = for_rank(step.packs, self.accelerator.process_index, self.accelerator.num_processes) or ((),)
+        members = [member for pack in step.packs for member in pack]
+        supervised = int(self.table.supervised[members].sum())
+        tokens = int(self.table.lengths[members].sum())
+        sums, suspects = _Sums(), list[str]()
+        for number, pack in enumerate(mine):
+            # Gradients cross ranks with the last pack only; each rank has at least one, if only an empty one.
+            last = number == len(mine) - 1
+            with contextlib.nullcontext() if last else self.accelerator.no_sync(self.model):
+                suspects += self._pack(step.number, number, pack, supervised, sums)
+        sums.stop = float(signals.number)
+        sums = self._over_ranks(sums)
+        if not math.isfinite(sums.loss):
+            suspects = self._all_suspects(suspects)
+        norm, lr = self._update(step, sums.loss / supervised, suspects or [self.table.names[m] for m in members])
+        report = StepReport(
+            step=step.number,
+            loss=sums.loss / supervised,
+            tokens=tokens,
+            supervised_tokens=supervised,
+            tokens_per_s=tokens / meter.lap(),
+            lr=lr,
+            grad_norm=norm,
+            entropy=sums.entropy / supervised,
+            accuracy=sums.correct / supervised,
+        )
+        meter.report(report, padding=1.0 - tokens / (len(step.packs) * self.config.data.max_length))
+        return sums
+
+    def _pack(self, step: int, number: int, pack: Pack, supervised: int, sums: _Sums) -> list[str]:
+        """Forward and backward of one pack; adds to `sums` and gives the ids of rows whose loss is not finite."""
+        world, rank = self.accelerator.num_processes, self.accelerator.process_index
+        # Dropout is a function of the pack's place in the plan, so it does not depend on the number of ranks.
+        place = [self.config.run.seed, step, number * world + rank]
+        torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1, np.uint64)[0]))
+        batch = collate(self.table, pack).to(self.accelerator.device)
+        scores = self.model(batch)
+        loss = LOSSES[self.config.run.loss].total(scores.logp_S, batch.weights_S)
+        # Data parallelism averages gradients over ranks; times world and over the step's tokens makes that a token mean.
+        (loss * (self._loss_factor * world / supervised)).backward()
+        sums.loss += float(loss.detach())
+        sums.entropy += float(scores.entropy_S.sum())
+        sums.correct += float(scores.top1_S.sum())
+        if math.isfinite(sums.loss):
+            return []
+        bad = batch.document_S[~torch.isfinite(scores.logp_S)].unique().tolist()
+        return [self.table.names[pack[document]] for document in bad]
+
+    def _over_ranks(self, sums: _Sums) -> _Sums:
+        world = self.accelerator.num_processes
+        if world == 1:
+            return sums
+        # Several ranks stop for one signal: the largest number is asked for separately from the sums.
+        values = torch.tensor(
+            [sums.loss, sums.entropy, sums.correct], dtype=torch.float64, device=self.accelerator.device
+        )
+        stop = torch.tensor([sums.stop], dtype=torch.float64, device=self.accelerator.device)
+        loss, entropy, correct = self.accelerator.reduce(values, reduction="sum").tolist()
+        return _Sums(loss, entropy, correct, float(self.accelerator.gather(stop).max()))
+
+    def _all_suspects(self, suspects: list[str]) -> list[str]:
+        from accelerate.utils import gather_object
+
+        return gather_object(suspects) if self.accelerator.num_processes > 1 else suspects
+
+    def _update(self, step: Step, loss: float, suspects: list[str]) -> tuple[float, float]:
+        """Clip and step; gives the gradient norm and the rate. Raises TrainingError (70) instead of a step into NaN."""
+        parameters = self.optimizer.param_groups[0]["params"]
+        for parameter in parameters:
+            parameter.grad /= self._loss_factor
+        norm = float(torch.nn.utils.clip_grad_norm_(parameters, self.config.optim.clip))
+        if not (math.isfinite(loss) and math.isfinite(norm)):
+            raise self._not_finite(step, loss, norm, suspects)
+        optim = self.config.optim
+        lr = rate(step.number, total=self.total, peak=optim.learning_rate, warmup=optim.warmup, schedule=optim.schedule)
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        return norm, lr
+
+    def _not_finite(self, step: Step, loss: float, norm: float, suspects: list[str]) -> TrainingError:
+        rows = ", ".join(suspects[:_NAMED_ROWS]) + (f" and {n} more" if (n := len(suspects) - _NAMED_ROWS) > 0 else "")
+        last = checkpoint.newest(self.run_folder.checkpoints)
+        kept = f"the last checkpoint is {last}" if last else "there is no checkpoint yet"
+        return TrainingError(
+            "GT7001",
+            f"step {step.number}: loss {loss}, gradient norm {norm}; the step was not taken (rows {rows}); {kept}; "
+            "lower --learning-rate or leave these rows out",
+        )
+
+    def _resume(self) -> Position:
+        path = checkpoint.choose(self.run_folder.checkpoints, self.config.run.resume, say=self.say)
+        if path is None:
+            return Position(step=0, epoch=0)
+        position = checkpoint.load(
+            path, model=self.policy.model, optimizer=self.optimizer, fingerprint=self.fingerprint
+        )
+        self.say(f"resuming after step {position.step} from {path}")
+        return position
+
+    def _save(self, position: Position) -> None:
+        if self.accelerator.is_main_process:
+            path = checkpoint.save(
+                self.run_folder.checkpoints,
+                position,
+                model=self.policy.model,
+                optimizer=self.optimizer,
+                fingerprint=self.fingerprint,
+            )
+            self.say(f"saved {path}")
+        self.accelerator.wait_for_everyone()
+
+    @property
+    def _loss_factor(self) -> float:
+        return _LOSS_FACTORS.get(self.policy.compute, 1.0)

@@ -1,0 +1,143 @@
+"""The base model: found, named by its content, loaded without running foreign code, and given a LoRA adapter.
+
+A model is a hub id, a folder or a .gguf file. What a run records is its name and a SHA-256 over its weights, never a path of
+this machine. Only safetensors and GGUF are read; nothing is unpickled, no remote code is trusted.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from gcsl_data.errors import GcslError, InputError, UsageError
+from gcsl_train import config
+from gcsl_train.errors import shown, translated
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where a model comes from. `name` is what the run records; `location` is what transformers is given."""
+
+    kind: Literal["hub", "folder", "gguf"]
+    name: str
+    location: str
+    file: str | None = None
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """How `from_pretrained` wants it: transformers takes the folder and the .gguf file apart."""
+        return {"pretrained_model_name_or_path": self.location, **({"gguf_file": self.file} if self.file else {})}
+
+
+def find(model: str) -> Source:
+    """What `--model` means. Raises InputError (66) for a path where no model is."""
+    path = Path(model).expanduser()
+    if path.is_file() and path.suffix == ".gguf":
+        return Source(kind="gguf", name=path.name, location=str(path.parent), file=path.name)
+    if path.is_dir():
+        if not (path / "config.json").is_file():
+            raise InputError("GT6602", f"{model} has no config.json, so it is no model folder; give another --model")
+        return Source(kind="folder", name=path.resolve().name, location=str(path))
+    if path.exists() or path.is_absolute() or model.startswith((".", "~")) or path.suffix == ".gguf":
+        raise InputError("GT6603", f"{model} is no model: expected a hub id, a model folder or a .gguf file")
+    return Source(kind="hub", name=model, location=model)
+
+
+def load_tokenizer(source: Source) -> Any:
+    """The tokenizer that belongs to the model. Raises InputError (66) when it cannot be found."""
+    from transformers import AutoTokenizer
+
+    _quiet()
+    try:
+        return AutoTokenizer.from_pretrained(**source.arguments)
+    except (OSError, ValueError, KeyError) as error:
+        raise _not_loaded(source, "tokenizer", error) from None
+
+
+def load_model(source: Source, *, dtype: torch.dtype, attention: str) -> Any:
+    """The model for causal language modelling, on the CPU, in evaluation mode. Raises InputError (66)."""
+    from transformers import AutoModelForCausalLM
+
+    _quiet()
+    only_safe: dict[str, Any] = {} if source.kind == "gguf" else {"use_safetensors": True}
+    try:
+        model: Any = AutoModelForCausalLM.from_pretrained(
+            **source.arguments, **only_safe, dtype=dtype, attn_implementation=attention
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise _not_loaded(source, "model", error) from None
+    if source.kind == "gguf":
+        # transformers 5 keeps the file's quantization on the dequantized model, and then refuses to save it.
+        model.hf_quantizer = None
+        if hasattr(model.config, "quantization_config"):
+            del model.config.quantization_config
+    return model
+
+
+def weights_sha256(source: Source) -> str:
+    """SHA-256 of the .gguf file, or over the names and hashes of a folder's safetensors files (sorted by name)."""
+    folder = Path(source.location)
+    if source.file is not None:
+        return _file_sha256(folder / source.file)
+    if source.kind == "hub":
+        from transformers.utils.hub import cached_file
+
+        folder = Path(str(cached_file(source.location, "config.json"))).parent
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob("*.safetensors")):
+        digest.update(f"{path.name} {_file_sha256(path)}\n".encode())
+    return digest.hexdigest()
+
+
+def add_lora(model: Any, settings: config.Lora, *, name: str, seed: int) -> Any:
+    """The model with a fresh adapter: base frozen, adapter weights float32. The seed alone decides its first values.
+
+    Raises UsageError (2) for target modules that the model does not have.
+    """
+    from peft import LoraConfig, get_peft_model
+
+    targets = settings.target_modules
+    lora = LoraConfig(
+        r=settings.rank,
+        lora_alpha=settings.alpha,  # type: ignore[arg-type]
+        lora_dropout=settings.dropout,
+        target_modules=targets if targets == "all-linear" else [t.strip() for t in targets.split(",")],
+        bias="none",
+        task_type="CAUSAL_LM",
+        base_model_name_or_path=name,
+    )
+    torch.manual_seed(seed)
+    try:
+        peft_model = get_peft_model(model, lora, autocast_adapter_dtype=True)
+    except ValueError as error:
+        raise UsageError("GT0210", f"--target-modules {targets} does not fit this model: {error}") from None
+    peft_model.peft_config["default"].base_model_name_or_path = name
+    return peft_model
+
+
+def pick_dtype(asked: config.Dtype, device: torch.device) -> torch.dtype:
+    """The dtype of the base model; auto is bfloat16 on CUDA and float32 elsewhere."""
+    if asked == "auto":
+        return torch.bfloat16 if device.type == "cuda" else torch.float32
+    return getattr(torch, asked)
+
+
+def _file_sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _not_loaded(source: Source, what: str, error: Exception) -> GcslError:
+    known = translated(error)
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return known or InputError("GT6604", f"cannot load the {what} of {shown(source.name, limit=80)}: {reason}")
+
+
+def _quiet() -> None:
+    """No progress bars and no advice from the libraries: a run prints its own lines."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()

@@ -1,0 +1,118 @@
+"""The model as the losses see it: a pack in, per-token log-probabilities of its supervised tokens out.
+
+The body runs once for the last hidden states; the head is applied to supervised positions only (`head.py`). Families differ
+in what they do to their scores and in whether they can keep documents apart, so `verify` compares both with the model's own
+answers before the first step: a family we would get wrong is refused, not trained.
+"""
+
+# ruff: noqa: N803 (names of tensors end in their shape letters)
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gcsl_train.collate import Batch
+from gcsl_train.errors import unsupported_model
+from gcsl_train.head import LogitRule, TokenScores, token_logprobs
+
+
+class Policy(nn.Module):
+    """A causal language model (with or without an adapter) whose forward gives `TokenScores` for a `Batch`.
+
+    `compute` is the dtype of matrix products: below float32 the body runs under autocast, so float32 adapters are
+    multiplied in 16 bit while their gradients and updates stay float32.
+    """
+
+    def __init__(self, model: Any, *, compute: torch.dtype) -> None:
+        super().__init__()
+        self.model = model
+        self.compute = compute
+        self.rule = logit_rule(self.causal_lm.config)
+
+    @property
+    def causal_lm(self) -> Any:
+        """The transformers model, adapter layers included."""
+        return self.model.get_base_model() if hasattr(self.model, "get_base_model") else self.model
+
+    def forward(self, batch: Batch) -> TokenScores:
+        """Scores of the supervised tokens of one pack, in the order of `batch.targets_S`."""
+        hidden_TH = self.hidden(batch.ids_1T, batch.positions_1T, batch.cu_seqlens_N, batch.longest)
+        head = self.causal_lm.get_output_embeddings()
+        # The head is frozen, so no V x H gradient is made; adapters on the head itself are refused by `verify`.
+        hidden_SH = hidden_TH[batch.at_S].to(head.weight.dtype)
+        return token_logprobs(hidden_SH, head.weight, batch.targets_S, bias_V=head.bias, rule=self.rule)
+
+    def precision(self, device: torch.device) -> torch.autocast:
+        """The autocast that the body runs under; it does nothing in float32."""
+        narrow = self.compute != torch.float32
+        return torch.autocast(device.type, dtype=self.compute if narrow else torch.bfloat16, enabled=narrow)
+
+    def hidden(self, ids_1T: Tensor, positions_1T: Tensor, cu_seqlens_N: Tensor, longest: int) -> Tensor:
+        """The body's last hidden states, (T, H)."""
+        with self.precision(ids_1T.device):
+            output = self.causal_lm.base_model(
+                input_ids=ids_1T,
+                position_ids=positions_1T,
+                use_cache=False,
+                cu_seq_lens_q=cu_seqlens_N,
+                cu_seq_lens_k=cu_seqlens_N,
+                max_length_q=longest,
+                max_length_k=longest,
+            )
+        return output.last_hidden_state[0]
+
+
+def logit_rule(config: Any) -> LogitRule:
+    """What the family does to its scores, from its config: Gemma caps them, Granite divides, Cohere multiplies."""
+    scale = getattr(config, "logit_scale", None) or 1.0
+    divisor = getattr(config, "logits_scaling", None) or 1.0
+    return LogitRule(scale=float(scale) / float(divisor), softcap=getattr(config, "final_logit_softcapping", None))
+
+
+@torch.no_grad()
+def verify(policy: Policy) -> None:
+    """Compare a small pack with the model's own forward passes on its parts; any difference is UsageError (2).
+
+    Two documents of 5 and 7 tokens are packed. Their hidden states must be those of each document alone, and our logits
+    those of the model. Tolerances are relative to the largest value: 1e-3 in float32, 5e-2 in 16 bit.
+    """
+    model = policy.causal_lm
+    head = model.get_output_embeddings()
+    if head is None or not isinstance(getattr(head, "weight", None), Tensor) or type(head) is not nn.Linear:
+        raise unsupported_model("its output head is not a plain linear layer")
+    device, limit = head.weight.device, 1e-3 if policy.compute == torch.float32 else 5e-2
+    was_training = policy.training
+    policy.eval()
+    parts = [torch.arange(n, device=device) % min(17, head.weight.shape[0]) for n in (5, 7)]
+    packed_TH = _hidden(policy, parts)
+    alone_TH = torch.cat([_hidden(policy, [part]) for part in parts])
+    if _difference(packed_TH, alone_TH) > limit:
+        raise unsupported_model("its documents see each other inside a pack")
+    ours_TV = _logits(alone_TH[:5].to(head.weight.dtype), head, policy.rule)
+    end = torch.tensor([0, 5], dtype=torch.int32, device=device)
+    one = {"cu_seq_lens_q": end, "cu_seq_lens_k": end, "max_length_q": 5, "max_length_k": 5}
+    with policy.precision(device):
+        theirs_TV = model(input_ids=parts[0][None], use_cache=False, **one).logits[0]
+    if _difference(ours_TV, theirs_TV) > limit:
+        raise unsupported_model("its scores are not head(hidden) with a known scale or cap")
+    policy.train(was_training)
+
+
+def _hidden(policy: Policy, parts: list[Tensor]) -> Tensor:
+    device = parts[0].device
+    ends = torch.tensor(
+        [0, *torch.tensor([len(p) for p in parts]).cumsum(0).tolist()], dtype=torch.int32, device=device
+    )
+    positions = torch.cat([torch.arange(len(p), device=device) for p in parts])
+    return policy.hidden(torch.cat(parts)[None], positions[None], ends, max(len(p) for p in parts))
+
+
+def _logits(hidden_TH: Tensor, head: nn.Linear, rule: LogitRule) -> Tensor:
+    scores_TV = nn.functional.linear(hidden_TH, head.weight, head.bias).float() * rule.scale
+    return scores_TV if rule.softcap is None else rule.softcap * torch.tanh(scores_TV / rule.softcap)
+
+
+def _difference(ours: Tensor, theirs: Tensor) -> float:
+    """Largest difference relative to the largest value."""
+    return float((ours.float() - theirs.float()).abs().max() / theirs.float().abs().max().clamp_min(1e-6))

@@ -1,0 +1,113 @@
+"""The folder of one run: what lies where, who may write into it, and the files that describe it.
+
+RUN/metrics.jsonl    one line per optimizer step, flushed as it happens
+RUN/adapter/         what PEFT loads: weights, config, model card; written at the end
+RUN/goals.json       the goals, where they stand in a prompt, which one to ask for
+RUN/run.json         settings, versions, dataset id, model name and hash
+RUN/checkpoints/     step-N/, what --resume reads
+"""
+
+import json
+import os
+import platform
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from gcsl_data.errors import DataError, OutputError, from_os_error
+from gcsl_train import __version__
+from gcsl_train.config import Config
+from gcsl_train.files import write_bytes, write_json
+from gcsl_train.goals import GoalBook
+from gcsl_train.model import Source
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """The paths inside a run folder."""
+
+    path: Path
+
+    @property
+    def metrics(self) -> Path:
+        """One JSON object per step."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def adapter(self) -> Path:
+        """What PEFT loads."""
+        return self.path / "adapter"
+
+    @property
+    def goals(self) -> Path:
+        """The goal book."""
+        return self.path / "goals.json"
+
+    @property
+    def record(self) -> Path:
+        """Settings and versions."""
+        return self.path / "run.json"
+
+    @property
+    def checkpoints(self) -> Path:
+        """The parent of step-N/."""
+        return self.path / "checkpoints"
+
+    def check_free(self, *, resuming: bool) -> None:
+        """Raise OutputError (73) unless a run may start here: nothing lies here yet, or a run that is to be resumed."""
+        if not self.path.exists() or (self.path.is_dir() and not any(self.path.iterdir())):
+            return
+        if not resuming:
+            raise OutputError("GT7301", f"{self.path} exists; continue it with --resume auto, or choose another --out")
+        if not self.record.is_file():
+            raise OutputError("GT7302", f"{self.path} exists but is no run of gcsl-train; choose another --out")
+
+    def check_writable(self) -> None:
+        """Raise OutputError (73) when the nearest folder that exists above the run cannot be written."""
+        parent = next(p for p in self.path.absolute().parents if p.exists())
+        if not parent.is_dir() or not os.access(parent, os.W_OK):
+            raise OutputError(
+                "GT7303", f"cannot create {self.path}: {parent} is not a writable folder; choose another --out"
+            )
+
+    def begin(self, config: Config, book: GoalBook, description: dict[str, Any]) -> None:
+        """Make the folder with run.json and goals.json."""
+        try:
+            self.checkpoints.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise from_os_error(error, self.path) from error
+        write_json(self.goals, book.as_json())
+        write_json(self.record, {**description, "config": config.portable()})
+
+    def describe(self) -> dict[str, Any]:
+        """The content of run.json. Raises DataError (65) when this is no run folder."""
+        try:
+            return json.loads(self.record.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise DataError("GT6515", f"{self.record} cannot be read ({error}); is this a run of gcsl-train?") from None
+
+    def cut_metrics(self, step: int) -> None:
+        """Forget the lines after `step`, and a line that was cut short, so that each step stands once."""
+        if not self.metrics.exists():
+            return
+        kept = []
+        for line in self.metrics.read_bytes().splitlines(keepends=True):
+            try:
+                if json.loads(line)["step"] <= step:
+                    kept.append(line)
+            except (ValueError, KeyError, TypeError):
+                break
+        write_bytes(self.metrics, b"".join(kept))
+
+
+def description(source: Source, sha256: str, dataset_id: str, **counts: int) -> dict[str, Any]:
+    """What run.json says beside the settings."""
+    libraries = ("torch", "transformers", "peft", "accelerate", "safetensors", "tokenizers", "numpy", "pyarrow")
+    return {
+        "gcsl": __version__,
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in libraries}},
+        "dataset_id": dataset_id,
+        "model": {"name": source.name, "kind": source.kind, "sha256": sha256},
+        **counts,
+    }

@@ -1,0 +1,89 @@
+"""The rows of a dataset: every shard checked against the manifest before a parser sees it, then read batch by batch."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from gcsl_data.dataset.goal import Message
+from gcsl_data.dataset.manifest import Manifest, verified_shard
+from gcsl_data.errors import DataError
+
+NEEDED = ("id", "prompt", "completion")
+SPLIT = "train"
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One training row: the prompt with its goal, what to answer, and how much it counts."""
+
+    id: str
+    prompt: str | list[Message]
+    completion: str | list[Message]
+    weight: float
+
+
+def read_examples(folder: str | Path, manifest: Manifest, *, split: str = SPLIT) -> Iterator[Example]:
+    """The examples of one split, in the order of its shards.
+
+    All shards are verified before the first row comes. Raises DataError (65) for a shard that is damaged, of another
+    schema, or holds a null where a value is needed; it names the shard and the row.
+    """
+    shards = manifest.split_shards(split)
+    if not shards:
+        names = ", ".join(s.name for s in manifest.splits) or "none"
+        raise DataError("GT6501", f"{folder} has no split {split!r} (it has: {names}); build it again with one")
+    paths = [verified_shard(folder, shard) for shard in shards]
+    for path, shard in zip(paths, shards, strict=True):
+        rows = 0
+        for row in _rows(path, manifest):
+            rows += 1
+            yield _example(row, f"{shard.name} row {rows}")
+        if rows != shard.rows:
+            raise DataError(
+                "GT6502", f"{path} has {rows} rows, the manifest says {shard.rows}; build the dataset again"
+            )
+
+
+def _rows(path: Path, manifest: Manifest) -> Iterator[dict[str, Any]]:
+    try:
+        with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as reader:
+            names = _checked_columns(reader.schema, path, manifest)
+            for number in range(reader.num_record_batches):
+                yield from reader.get_batch(number).select(names).to_pylist()
+    except pa.ArrowException as error:
+        raise DataError("GT6503", f"{path} is not an Arrow IPC file ({error}); build the dataset again") from None
+
+
+def _checked_columns(schema: pa.Schema, path: Path, manifest: Manifest) -> list[str]:
+    """The columns to read, after their types were found to be those of the manifest's format."""
+    for name in NEEDED:
+        if name not in schema.names:
+            raise DataError("GT6504", f"{path} has no column {name!r}; build the dataset again")
+    fits = _is_text if manifest.format == "text" else _is_messages
+    for name in ("prompt", "completion"):
+        if not fits(schema.field(name).type):
+            found = schema.field(name).type
+            raise DataError("GT6504", f"{path}: column {name!r} is {found}, but the manifest says {manifest.format}")
+    return [*NEEDED, "weight"] if "weight" in schema.names else list(NEEDED)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+
+
+def _is_messages(kind: pa.DataType) -> bool:
+    if not (pa.types.is_list(kind) or pa.types.is_large_list(kind)) or not pa.types.is_struct(kind.value_type):
+        return False
+    fields = {field.name: field.type for field in kind.value_type}
+    return all(name in fields and _is_text(fields[name]) for name in ("role", "content"))
+
+
+def _example(row: dict[str, Any], where: str) -> Example:
+    turns = [t for side in (row["prompt"], row["completion"]) if isinstance(side, list) for t in side]
+    if any(row[name] is None for name in NEEDED) or any(t is None or None in t.values() for t in turns):
+        raise DataError("GT6505", f"{where}: a null in id, prompt or completion; build the dataset again")
+    weight = row.get("weight")
+    return Example(row["id"], row["prompt"], row["completion"], 1.0 if weight is None else float(weight))

@@ -1,0 +1,151 @@
+"""Text to token ids: prompt and completion apart, exactly as inference sees them, and log text never as structure.
+
+A prompt goes through the chat template with its generation prompt; a completion is the answer's text followed by the tokens
+that the template writes to end an assistant turn (supervised, so the model learns to stop). The two are encoded apart and
+concatenated: at inference the prompt's last token is also a seam, so nothing merges over it.
+
+Structure is the tokenizer's business alone. The list of added tokens, special or not, is what control ids are made of; when
+a log's text contains one of them ("<|im_start|>", "<think>"), that text is encoded as the ordinary characters it is.
+"""
+
+import json
+import re
+from typing import Any
+
+from gcsl_data.dataset.goal import Message, Messages
+from gcsl_data.dataset.manifest import Format
+from gcsl_data.errors import DataError, UsageError, shown
+
+_PRIVATE_USE = range(0xE000, 0xF900)
+
+
+class Encoder:
+    """Prompt and completion ids for one tokenizer and one dataset format."""
+
+    def __init__(self, tokenizer: Any, format: Format) -> None:
+        from tokenizers import Tokenizer
+
+        if not getattr(tokenizer, "is_fast", False):
+            raise UsageError("GT0209", "this model has no fast tokenizer (tokenizer.json); choose another --model")
+        if format == "messages" and not tokenizer.chat_template:
+            raise DataError(
+                "GT6506", "the dataset holds chat messages but the tokenizer has no chat template; use --format text"
+            )
+        self._tokenizer, self._format = tokenizer, format
+        source = tokenizer.backend_tokenizer.to_str()
+        self._normal = _unpadded(Tokenizer.from_str(source))
+        self._structural = _structural_ids(tokenizer)
+        self._plain = _unpadded(Tokenizer.from_str(_without_added_tokens(source, self._structural)))
+        self.end_ids = self._end_of_answer()
+
+    def prompt(self, prompt: str | Messages) -> list[int]:
+        """The ids of a prompt, ready to be answered. Raises DataError (65) when the chat template refuses it."""
+        if isinstance(prompt, str):
+            return [*self._first_ids(), *self._as_text(prompt)]
+        return self._rendered([Message(role=m["role"], content=m["content"]) for m in prompt])
+
+    def completion(self, completion: str | Messages) -> list[int]:
+        """The ids of an answer, up to and including the end of its turn. Raises DataError (65) for several messages."""
+        if not isinstance(completion, str):
+            if len(completion) != 1 or completion[0]["role"] != "assistant":
+                raise DataError("GT6507", f"a completion is one assistant message, found {shown(completion)}")
+            completion = completion[0]["content"]
+        return [*self._as_text(completion), *self.end_ids]
+
+    def is_structural(self, token_id: int) -> bool:
+        """Whether an id belongs to the template, so that no log text may become it."""
+        return token_id in self._structural
+
+    def _as_text(self, text: str) -> list[int]:
+        ids = self._plain.encode(text, add_special_tokens=False).ids
+        if self._structural.isdisjoint(ids):
+            return ids
+        # Some vocabularies spell a control token in one piece; single characters never do.
+        ids = [i for character in text for i in self._plain.encode(character, add_special_tokens=False).ids]
+        if not self._structural.isdisjoint(ids):
+            raise DataError(
+                "GT6508", f"this text cannot be kept apart from control tokens: {shown(text)}; drop the row"
+            )
+        return ids
+
+    def _rendered(self, messages: list[Message]) -> list[int]:
+        """The chat template's ids; control tokens in the messages are taken out before rendering and encoded as text."""
+        free = (chr(c) for c in _PRIVATE_USE if not any(chr(c) in m["content"] for m in messages))
+        stand_ins: dict[str, str] = {}
+        for message in messages:
+            for piece in self._control_texts(message["content"]):
+                mark = next((m for m, p in stand_ins.items() if p == piece), None) or next(free)
+                stand_ins[mark] = piece
+                message["content"] = message["content"].replace(piece, mark)
+        text = self._template(messages, generation_prompt=True)
+        if not stand_ins:
+            return self._normal.encode(text, add_special_tokens=False).ids
+        ids: list[int] = []
+        for part in re.split(f"([{''.join(stand_ins)}])", text):
+            if part in stand_ins:
+                ids += self._as_text(stand_ins[part])
+            elif part:
+                ids += self._normal.encode(part, add_special_tokens=False).ids
+        return ids
+
+    def _control_texts(self, text: str) -> list[str]:
+        """The pieces of `text` that would become control ids, longest first."""
+        encoding = self._normal.encode(text, add_special_tokens=False)
+        if self._structural.isdisjoint(encoding.ids):
+            return []
+        spans = [o for i, o in zip(encoding.ids, encoding.offsets, strict=True) if i in self._structural]
+        return sorted({text[a:b] for a, b in spans if b > a}, key=len, reverse=True)
+
+    def _template(self, messages: list[Message], *, generation_prompt: bool) -> str:
+        from jinja2 import TemplateError
+
+        try:
+            return self._tokenizer.apply_chat_template(
+                messages, tokenize=False, add_generation_prompt=generation_prompt
+            )
+        except TemplateError as error:
+            roles = ", ".join(m["role"] for m in messages)
+            raise DataError("GT6509", f"the chat template refuses a prompt with the roles {roles}: {error}") from None
+
+    def _first_ids(self) -> list[int]:
+        """What this tokenizer puts before plain text: its beginning-of-text token, or nothing."""
+        ids = self._tokenizer("a", verbose=False)["input_ids"]
+        bos = self._tokenizer.bos_token_id
+        return [bos] if bos is not None and ids[:1] == [bos] else []
+
+    def _end_of_answer(self) -> list[int]:
+        """What ends an answer: the template's tokens after an assistant message up to the first control id, or eos."""
+        if self._format == "messages":
+            mark = chr(_PRIVATE_USE[0])
+            turns = [Message(role="user", content="x"), Message(role="assistant", content=mark)]
+            tail = self._template(turns, generation_prompt=False).rpartition(mark)[2]
+            ids = self._normal.encode(tail, add_special_tokens=False).ids
+            for at, token_id in enumerate(ids):
+                if token_id in self._structural:
+                    return ids[: at + 1]
+        if self._tokenizer.eos_token_id is None:
+            raise DataError("GT6510", "the tokenizer names no end-of-text token, so answers would never end")
+        return [self._tokenizer.eos_token_id]
+
+
+def _structural_ids(tokenizer: Any) -> frozenset[int]:
+    """Added and special token ids, without the unknown token and without runs of white space (some have those)."""
+    ids = set(tokenizer.all_special_ids)
+    ids |= {i for i, token in tokenizer.added_tokens_decoder.items() if token.content.replace("▁", " ").strip()}
+    return frozenset(ids - {tokenizer.unk_token_id})
+
+
+def _without_added_tokens(source: str, structural: frozenset[int]) -> str:
+    """The same tokenizer, blind to control tokens; added white-space runs stay when the vocabulary itself has them."""
+    spec = json.loads(source)
+    vocabulary = spec["model"].get("vocab", {})
+    known = set(vocabulary) if isinstance(vocabulary, dict) else {entry[0] for entry in vocabulary}
+    spec["added_tokens"] = [t for t in spec["added_tokens"] if t["id"] not in structural and t["content"] in known]
+    spec["post_processor"] = None
+    return json.dumps(spec)
+
+
+def _unpadded(tokenizer: Any) -> Any:
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return tokenizer

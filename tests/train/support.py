@@ -1,0 +1,179 @@
+"""What the trainer's tests stand on: a tiny model folder, a dataset made with pyarrow alone, and a way to run a command."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from gcsl_data.dataset import decode
+from gcsl_data.dataset.goal import place
+from gcsl_data.dataset.manifest import Accounting, Field, Goal, Manifest, Shard, Split, Template
+from gcsl_data.fit import Fit, Threshold
+from gcsl_train.__main__ import main
+
+CHATML = (
+    "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>' + '\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+GOALS = ("Write an answer with a score of at least 0.20.", "Write an answer with a score of at least 0.80.")
+DROPPED_GOAL = "Write an answer with a score of at least 0.00."
+WORDS = ("red", "green", "blue", "one", "two", "three", "sun", "moon", "star", "cat", "dog", "bird", "tree", "leaf")
+
+TURNS = pa.list_(pa.struct([pa.field("role", pa.string()), pa.field("content", pa.string())]))
+
+
+def make_tokenizer(folder: Path, *, template: str | None = CHATML) -> Any:
+    """A byte-level BPE tokenizer trained on the spot, with control tokens, one of them (`<think>`) not special."""
+    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    raw = Tokenizer(models.BPE())
+    raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    raw.decoder = decoders.ByteLevel()
+    special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+    corpus = [" ".join([*WORDS, *GOALS, "system user assistant Say the next word after"])] * 4
+    trainer = trainers.BpeTrainer(
+        vocab_size=420,
+        special_tokens=special,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    raw.train_from_iterator(corpus, trainer)
+    raw.add_tokens([AddedToken("<think>", special=False, normalized=False)])
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=raw, eos_token="<|im_end|>", pad_token="<|im_end|>")
+    tokenizer.chat_template = template
+    tokenizer.save_pretrained(folder)
+    return tokenizer
+
+
+def make_model(folder: Path, *, family: str = "llama", template: str | None = CHATML) -> Path:
+    """A folder with a random model of two layers (grouped query heads) and its tokenizer."""
+    import torch
+
+    tokenizer = make_tokenizer(folder, template=template)
+    torch.manual_seed(7)
+    tiny_model(family, vocab_size=len(tokenizer)).save_pretrained(folder)
+    return folder
+
+
+def tiny_model(family: str, *, vocab_size: int = 97, **options: Any) -> Any:
+    """A random causal language model of the family, hidden size 32."""
+    from transformers import LlamaConfig, LlamaForCausalLM, Qwen3Config, Qwen3ForCausalLM
+
+    sizes = {
+        "vocab_size": vocab_size,
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "head_dim": 8,
+        "max_position_embeddings": 512,
+        "initializer_range": 0.2,
+        "bos_token_id": None,
+        "eos_token_id": None,
+        "pad_token_id": None,
+        **options,
+    }
+    if family == "llama":
+        return LlamaForCausalLM(LlamaConfig(**sizes))
+    return Qwen3ForCausalLM(Qwen3Config(**sizes))
+
+
+def make_rows(count: int, *, long: int = 0, text: bool = False) -> list[dict[str, Any]]:
+    """Rows that teach which word follows which, under two goals; the last `long` of them are far too long."""
+    rows = []
+    for number in range(count):
+        index = 2 + number % 2
+        word = WORDS[number % len(WORDS)]
+        question = f"Say the next word after {word}" + " and so on" * (200 if number >= count - long else 0)
+        answer = WORDS[(number + 1) % len(WORDS)] + (" " + word) * (number % 3)
+        prompt: Any = question if text else [{"role": "user", "content": question}]
+        prompt = place(prompt, GOALS[index - 2], "prefix")
+        completion = answer if text else [{"role": "assistant", "content": answer}]
+        row = {"id": f"{number:016x}", "prompt": prompt, "completion": completion, "goal": GOALS[index - 2]}
+        rows.append({**row, "goal_index": index})
+    return rows
+
+
+def make_dataset(folder: Path, rows: Sequence[dict[str, Any]], *, text: bool = False) -> Path:
+    """A finished dataset folder of one shard."""
+    turns = pa.string() if text else TURNS
+    kinds = {"id": pa.string(), "prompt": turns, "completion": turns, "goal": pa.string(), "goal_index": pa.int32()}
+    kinds |= {"threshold": pa.float64(), "level": pa.int32(), "reward": pa.float64(), "weight": pa.float64()}
+    kinds |= {"group": pa.string(), "source": pa.string(), "row": pa.int64(), "part": pa.int32()}
+    filler = {
+        "threshold": 0.8,
+        "level": 3,
+        "reward": 0.9,
+        "weight": 1.0,
+        "group": "g",
+        "source": "log.jsonl",
+        "part": 0,
+    }
+    full = [{**filler, "row": number, **row} for number, row in enumerate(rows, start=1)]
+    schema = pa.schema(list(kinds.items()))
+    table = pa.Table.from_pylist(full, schema=schema)
+    (folder / "data").mkdir(parents=True)
+    name = "data/train-00000-of-00001.arrow"
+    with pa.ipc.new_file(str(folder / name), schema) as writer:
+        writer.write_table(table, max_chunksize=64)
+    content = (folder / name).read_bytes()
+    shard = Shard(name=name, split="train", rows=len(rows), bytes=len(content), sha256=sha256(content))
+    manifest = make_manifest(shard, schema, text=text)
+    (folder / "manifest.json").write_bytes(decode.pretty(decode.encode(manifest)))
+    return folder
+
+
+def make_manifest(shard: Shard, schema: pa.Schema, *, text: bool) -> Manifest:
+    """A manifest with three goals, the first of them dropped by the filter."""
+    texts, printed = (DROPPED_GOAL, *GOALS), ("0.00", "0.20", "0.80")
+    goals = tuple(
+        Goal(
+            index=k,
+            text=texts[k - 1],
+            sha256=sha256(texts[k - 1].encode()),
+            threshold=printed[k - 1],
+            comparator=">=",
+            dropped="filter" if k == 1 else None,
+            records=shard.rows,
+            examples=0 if k == 1 else shard.rows // 2,
+        )
+        for k in (1, 2, 3)
+    )
+    thresholds = tuple(
+        Threshold(
+            index=k, edge=edge, edge_hex=edge.hex(), printed=printed[k - 1], records=1, reached=1, mean_reward=edge
+        )
+        for k, edge in ((1, 0.0), (2, 0.2), (3, 0.8))
+    )
+    fit = Fit(
+        split="train", records=shard.rows, distinct=3, mean=0.1, mean_hex=(0.1).hex(), minimum=0.0, maximum=1.0,
+        direction="higher", comparator=">=", decimals=2, ties="merge", bins_asked=3, thresholds=thresholds,
+    )  # fmt: skip
+    return Manifest(
+        format_version=1, dataset_id="", kind="examples", formulation="gcsl-bey-nl",
+        format="text" if text else "messages", placement="prefix", inference_goal=3, tools={"gcsl": "0"}, inputs=(),
+        accounting=Accounting(rows=shard.rows, used=shard.rows, rejected={}, filtered={}), recipe={},
+        template=Template(name="at_least.j2", sha256="0" * 64, metric="score", scale=None), fit=fit, goals=goals,
+        splits=(Split(name="train", records=shard.rows, examples=shard.rows),), shards=(shard,),
+        columns=tuple(Field(name=f.name, type=str(f.type), nullable=f.nullable) for f in schema),
+        columns_sha256="0" * 64,
+    ).identified()  # fmt: skip
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def metrics(run: Path) -> list[dict[str, Any]]:
+    """The lines of a run's metrics.jsonl."""
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+def command(*words: object) -> int:
+    """Run a command line in this process; gives its exit status."""
+    return main([str(word) for word in words])
