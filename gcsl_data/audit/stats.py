@@ -34,6 +34,7 @@ class Stats:
     accounting: Accounting
     splits: tuple[Split, ...]
     mean: float
+    direction: str
     comparator: str
     decimals: int | None
     ties: str
@@ -80,6 +81,7 @@ def _stats(
         accounting=accounting,
         splits=splits,
         mean=fit.mean,
+        direction=fit.direction,
         comparator=fit.comparator,
         decimals=fit.decimals,
         ties=fit.ties,

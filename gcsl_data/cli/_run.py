@@ -2,25 +2,33 @@
 
 import json
 import os
+import signal
 import sys
+from types import FrameType
 
 import typer
 
 from gcsl_data.errors import GcslError, UsageError, WriteError, one_line
 
 INTERRUPTED = 130
+TERMINATED = 143
 BROKEN_PIPE = 141
 BUG = 70
+
+
+class Terminated(BaseException):
+    """Raised where the program stands when SIGTERM arrives."""
 
 
 def run(app: typer.Typer, name: str) -> int:
     """Runs the program on `sys.argv` and gives its exit status. No traceback, unless GCSL_TRACEBACK is set."""
     as_json = "--json" in sys.argv
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         status = app(standalone_mode=False, prog_name=name)
         sys.stdout.flush()
         if status == INTERRUPTED:
-            return _interrupted(as_json)
+            return _stopped("interrupted", INTERRUPTED, as_json)
         return status if isinstance(status, int) else 0
     except GcslError as error:
         return _report(error, as_json)
@@ -28,7 +36,9 @@ def run(app: typer.Typer, name: str) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
     except KeyboardInterrupt:
-        return _interrupted(as_json)
+        return _stopped("interrupted", INTERRUPTED, as_json)
+    except Terminated:
+        return _stopped("terminated", TERMINATED, as_json)
     except OSError as error:
         return _report(WriteError("GD7402", f"{error.filename or 'output'}: {error.strerror or error}"), as_json)
     except BaseException as error:  # also Polars' PanicException, which is no Exception
@@ -47,11 +57,16 @@ def _unexpected(error: BaseException, as_json: bool) -> int:
     return _report(GcslError("GD7001", text), as_json)
 
 
-def _interrupted(as_json: bool) -> int:
+def _terminate(_number: int, _frame: FrameType | None) -> None:
+    """SIGTERM unwinds like Ctrl-C, so that a half-written dataset is taken away."""
+    raise Terminated
+
+
+def _stopped(how: str, status: int, as_json: bool) -> int:
     if as_json:
-        print(json.dumps({"ok": False, "exit_code": INTERRUPTED, "code": "interrupted", "message": "interrupted"}))
-    print("interrupted; nothing was left behind", file=sys.stderr)
-    return INTERRUPTED
+        print(json.dumps({"ok": False, "exit_code": status, "code": how, "message": how}))
+    print(f"{how}; nothing half-written is left", file=sys.stderr)
+    return status
 
 
 def _report(error: GcslError, as_json: bool) -> int:

@@ -97,10 +97,11 @@ def _summary(stats: Stats) -> list[str]:
     account = stats.accounting
     aside = [f"{n} {reason}" for reason, n in (account.rejected | account.filtered).items()]
     asked = "" if stats.bins_effective == stats.bins_asked else f" of {stats.bins_asked} asked (equal edges merged)"
+    sign = " (logged values negated: lower is better)" if stats.direction == "lower" else ""
     lines = [
         one_line(stats.name),
         f"  rows      {account.rows} = {account.used} used" + "".join(f" + {part}" for part in aside),
-        f"  bins      {stats.bins_effective}{asked}, mean reward {stats.mean:.6g}",
+        f"  bins      {stats.bins_effective}{asked}, mean reward {stats.mean:.6g}{sign}",
         f"  examples  {stats.examples} from {stats.records} records: {stats.expansion:.2f} each",
     ]
     if len(stats.splits) > 1:

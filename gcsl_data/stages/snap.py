@@ -63,7 +63,8 @@ def choose_decimals(
     """Digits after the point in every printed number; None means exact.
 
     auto: from the fewest digits that write every reward exactly if that is at most 2, else from 2, up to 6, until the
-    printed numbers are distinct and every bin keeps its share within half a point or one row; else exact.
+    printed numbers are distinct and every bin keeps its share within half a point or one row; else exact. Raises
+    RecipeError (78) where only exact numbers would do and the comparator is strict.
     """
     if asked != "auto":
         return None if asked == "exact" else asked
@@ -71,6 +72,12 @@ def choose_decimals(
     for decimals in range(start, MAX_AUTO_DECIMALS + 1):
         if _keeps_bins(rewards, edges, comparator, decimals):
             return decimals
+    if is_strict(comparator):
+        raise RecipeError(
+            "GD7812",
+            f"no number of up to {MAX_AUTO_DECIMALS} digits keeps these bins apart in a sentence with {comparator}; "
+            "use fewer --bins, or a template that says at least",
+        )
     return None
 
 
