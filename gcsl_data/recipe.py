@@ -5,6 +5,7 @@ unknown key is an error that offers the nearest name. No stage takes the whole r
 """
 
 import difflib
+import math
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -68,7 +69,7 @@ class SplitsStage(Stage):
     @field_validator("shares")
     @classmethod
     def _add_up(cls, value: tuple[float, ...]) -> tuple[float, ...]:
-        if value and (len(value) not in (2, 3) or min(value) <= 0 or abs(sum(value) - 1) > 1e-9):
+        if value and (len(value) not in (2, 3) or not min(value) > 0 or not abs(sum(value) - 1) <= 1e-9):
             raise ValueError("two or three positive shares (train, validation, test) must add up to 1")
         return value
 
@@ -115,8 +116,8 @@ class GoalsStage(Stage):
     @field_validator("scale")
     @classmethod
     def _ordered(cls, value: tuple[float, float] | None) -> tuple[float, float] | None:
-        if value is not None and not value[0] < value[1]:
-            raise ValueError("a scale is a lower and a higher number")
+        if value is not None and not -math.inf < value[0] < value[1] < math.inf:
+            raise ValueError("a scale is a lower and a higher finite number")
         return value
 
 

@@ -1,5 +1,6 @@
 """The error contract of the command line: one line, the right exit status, valid JSON on every exit under --json."""
 
+import io
 import json
 import os
 import signal
@@ -24,6 +25,8 @@ def run(app: typer.Typer, name: str) -> int:
     """Runs the program on `sys.argv` and gives its exit status. No traceback, unless GCSL_TRACEBACK is set."""
     as_json = "--json" in sys.argv
     signal.signal(signal.SIGTERM, _terminate)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as standard error does: a bar must not end a report
     try:
         status = app(standalone_mode=False, prog_name=name)
         sys.stdout.flush()
@@ -33,8 +36,7 @@ def run(app: typer.Typer, name: str) -> int:
     except GcslError as error:
         return _report(error, as_json)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return BROKEN_PIPE
+        return _broken_pipe()
     except KeyboardInterrupt:
         return _stopped("interrupted", INTERRUPTED, as_json)
     except Terminated:
@@ -49,12 +51,19 @@ def _unexpected(error: BaseException, as_json: bool) -> int:
     usage = getattr(error, "format_message", None)
     if usage is not None:
         return _report(UsageError("GD0200", f"{usage().rstrip('.')}; see --help"), as_json)
+    if isinstance(error, SystemExit) and isinstance(error.__context__, BrokenPipeError):
+        return _broken_pipe()  # Typer and Rich make 1 of it, which is the verdict of `check`
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else BUG
     if os.environ.get("GCSL_TRACEBACK"):
         raise error
     text = f"this is a bug in gcsl ({type(error).__name__}: {error}); set GCSL_TRACEBACK=1 and report what it prints"
     return _report(GcslError("GD7001", text), as_json)
+
+
+def _broken_pipe() -> int:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno() if sys.__stdout__ else 1)
+    return BROKEN_PIPE
 
 
 def _terminate(_number: int, _frame: FrameType | None) -> None:

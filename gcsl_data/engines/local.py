@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import polars as pl
 
-from gcsl_data.errors import DataError, GcslError, ResourceError
+from gcsl_data.ingest.faults import explain
 from gcsl_data.ingest.inputs import Log
 
 
@@ -27,14 +27,3 @@ class LocalEngine:
             yield from frame.collect_batches(maintain_order=True, engine="streaming")
         except (pl.exceptions.PolarsError, OSError, MemoryError) as error:
             raise explain(error, self._logs) from error
-
-
-def explain(error: Exception, logs: Sequence[Log]) -> GcslError:
-    """A decoding error as one line that names the log, and the line in it where that can be told."""
-    if isinstance(error, MemoryError):
-        return ResourceError("GD7101", "out of memory; free some, or give fewer logs at once")
-    for log in logs:
-        if fault := log.format.find_fault(log.path):
-            return DataError("GD1101", f"{log.uri}: {fault}; mend or remove it")
-    names = ", ".join(log.uri for log in logs[:3])
-    return DataError("GD1102", f"{names}: cannot be decoded: {error}")

@@ -49,6 +49,10 @@ def _matches(pattern: str) -> list[Path]:
 def _log(path: Path, uri: str) -> Log:
     log_format = format_of(path)
     try:
+        uri.encode()
+    except UnicodeEncodeError:
+        raise InputError("GD6605", f"{path!r}: the name is not UTF-8; rename the log") from None
+    try:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             size = file.tell()

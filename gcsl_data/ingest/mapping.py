@@ -12,6 +12,7 @@ import polars as pl
 from gcsl_data.columns import MESSAGES, ROW_INDEX
 from gcsl_data.errors import DataError, UsageError, shown
 from gcsl_data.hashing import prompt_hash
+from gcsl_data.ingest.faults import explain
 from gcsl_data.ingest.inputs import Log
 from gcsl_data.ingest.reshape import split_conversation
 from gcsl_data.recipe import RecordStage
@@ -31,8 +32,7 @@ def to_records(log: Log, stage: RecordStage) -> pl.LazyFrame:
     Raises UsageError (2) for an expression that cannot be parsed, DataError (65) for a column that is missing or has an
     unusable type, naming the nearest column that is there.
     """
-    scanned = log.format.scan(log.path)
-    schema = scanned.collect_schema()
+    scanned, schema = _scanned(log)
     prompt, response = _prompt_and_response(schema, stage, log.uri)
     grade = _expression("reward", stage, schema, log.uri)
     frame = scanned.select(
@@ -52,6 +52,15 @@ def to_records(log: Log, stage: RecordStage) -> pl.LazyFrame:
         reward=reward(pl.col("reward"), types["reward"], direction=stage.direction),
         prompt_hash=prompt_hash(pl.col("prompt"), is_text=is_text),
     ).with_columns(group=pl.coalesce("group", "prompt_hash"))
+
+
+def _scanned(log: Log) -> tuple[pl.LazyFrame, pl.Schema]:
+    """The scan and its schema, which JSON lines and CSV are read through for."""
+    try:
+        scanned = log.format.scan(log.path)
+        return scanned, scanned.collect_schema()
+    except (pl.exceptions.PolarsError, OSError, MemoryError) as error:
+        raise explain(error, [log]) from error
 
 
 def plain_messages(column: str) -> pl.Expr:

@@ -6,6 +6,7 @@ arithmetic or includes, so a template from a stranger can neither run code nor w
 """
 
 import hashlib
+import math
 import re
 import tomllib
 from collections.abc import Mapping
@@ -127,7 +128,7 @@ def _read(asked: str) -> tuple[str, str, str]:
     if len(content) > MAX_TEMPLATE_BYTES:
         raise RecipeError("GD7823", f"{asked} has {len(content)} bytes; a goal template is a sentence or two")
     try:
-        return path.name if path.is_file() else f"{packaged}.j2", content.decode("utf-8"), origin
+        return path.name if path.is_file() else f"{packaged}.j2", content.decode("utf-8-sig"), origin
     except UnicodeDecodeError as error:
         raise RecipeError("GD7824", f"{asked} is not UTF-8 at byte {error.start}") from None
 
@@ -155,7 +156,7 @@ def _split_head(name: str, text: str) -> tuple[dict[str, Any], str]:
 
 def _is_scale(value: object) -> bool:
     numbers = isinstance(value, list) and len(value) == 2 and all(type(end) in (int, float) for end in value)
-    return numbers and value[0] < value[1]  # pyright: ignore[reportIndexIssue]
+    return numbers and -math.inf < value[0] < value[1] < math.inf  # pyright: ignore[reportIndexIssue]
 
 
 def _environment() -> ImmutableSandboxedEnvironment:

@@ -55,7 +55,8 @@ def test_no_sentence_is_false_in_a_quarter_million_rows(tmp_path: Path, comparat
         try:
             manifest = _expand(tmp_path / "log.parquet", out, flags | {"goals.filter": rng.choice(["mean", "none"])})
         except GcslError as error:  # rewards too tied or too close together to bin
-            assert error.code in ("GD1302", "GD1303", "GD7812"), error
+            if error.code not in ("GD1302", "GD1303", "GD7812"):
+                raise
             continue
         for shard in manifest.shards:
             frame = pl.read_ipc(out / shard.name)

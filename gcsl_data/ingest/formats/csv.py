@@ -15,7 +15,7 @@ def scan(path: Path) -> pl.LazyFrame:
 def find_fault(path: Path) -> str | None:
     """What is wrong with the file as a whole, where it can be told."""
     try:
-        path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         return f"it is not UTF-8 at byte {error.start}"
-    return None
+    return None if text.strip() else "it is empty, without even a header line"

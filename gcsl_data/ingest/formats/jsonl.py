@@ -1,5 +1,6 @@
 """JSON lines: one object per line. Every line is looked at for the schema, so a late column is not lost."""
 
+import glob
 import json
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from gcsl_data.errors import shown
 
 def scan(path: Path) -> pl.LazyFrame:
     """The log's columns plus `ROW_INDEX` (blank lines are not counted)."""
-    return pl.scan_ndjson(path, infer_schema_length=None, row_index_name=ROW_INDEX, row_index_offset=1)
+    literal = glob.escape(str(path))  # scan_ndjson has no glob=False, and `[` may stand in a name
+    return pl.scan_ndjson(literal, infer_schema_length=None, row_index_name=ROW_INDEX, row_index_offset=1)
 
 
 def find_fault(path: Path) -> str | None:
@@ -19,11 +21,13 @@ def find_fault(path: Path) -> str | None:
 
     Runs only after Polars refused the file, whose own message names no line.
     """
+    is_empty = True
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             if line.strip() and (problem := _problem(line)):
                 return f"line {number} {problem}"
-    return None
+            is_empty = is_empty and not line.strip()
+    return "it has no records" if is_empty else None
 
 
 def _problem(line: bytes) -> str | None:
