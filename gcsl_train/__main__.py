@@ -48,7 +48,7 @@ def train(
     warmup: Annotated[FloatOpt, typer.Option(help="[0.03] fraction of all steps")] = None,
     dtype: Annotated[str | None, typer.Option(help="[auto] auto, float32, bfloat16, float16")] = None,
     lora_rank: Annotated[IntOpt, typer.Option(help="[16]")] = None,
-    lora_alpha: Annotated[FloatOpt, typer.Option(help="[32]")] = None,
+    lora_alpha: Annotated[IntOpt, typer.Option(help="[32]")] = None,
     lora_dropout: Annotated[FloatOpt, typer.Option(help="[0]")] = None,
     target_modules: Annotated[str | None, typer.Option(help="[all-linear] or module names with commas")] = None,
     loss: Annotated[str | None, typer.Option(help="[sft]")] = None,
@@ -195,7 +195,8 @@ def _config(given: dict[str, Any]) -> Any:
 
 
 def _quiet_libraries() -> None:
-    """Library warnings are for developers: they show with python -W, not in a run."""
+    """Library warnings and bars are for developers: warnings show with python -W, bars with TQDM_DISABLE=0."""
+    os.environ.setdefault("TQDM_DISABLE", "1")
     if not sys.warnoptions:
         import warnings
 

@@ -41,7 +41,7 @@ class Lora:
     """The adapter; its weights are float32 whatever the base has. `target_modules` is all-linear or names with commas."""
 
     rank: int = 16
-    alpha: float = 32.0
+    alpha: int = 32
     dropout: float = 0.0
     target_modules: str = "all-linear"
 

@@ -101,7 +101,7 @@ def add_lora(model: Any, settings: config.Lora, *, name: str, seed: int) -> Any:
     targets = settings.target_modules
     lora = LoraConfig(
         r=settings.rank,
-        lora_alpha=settings.alpha,  # type: ignore[arg-type]
+        lora_alpha=settings.alpha,
         lora_dropout=settings.dropout,
         target_modules=targets if targets == "all-linear" else [t.strip() for t in targets.split(",")],
         bias="none",
@@ -115,6 +115,15 @@ def add_lora(model: Any, settings: config.Lora, *, name: str, seed: int) -> Any:
         raise UsageError("GT0210", f"--target-modules {targets} does not fit this model: {error}") from None
     peft_model.peft_config["default"].base_model_name_or_path = name
     return peft_model
+
+
+def checkpoint_activations(model: Any) -> None:
+    """Keep fewer activations and compute them again in the backward pass: less memory, more time, the same numbers."""
+    options = {"use_reentrant": False}
+    if hasattr(model, "activation_checkpointing_enable"):
+        model.activation_checkpointing_enable(options)
+    else:  # transformers before 5.20
+        model.gradient_checkpointing_enable(options)
 
 
 def pick_dtype(asked: config.Dtype, device: torch.device) -> torch.dtype:

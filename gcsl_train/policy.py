@@ -70,20 +70,30 @@ def logit_rule(config: Any) -> LogitRule:
     return LogitRule(scale=float(scale) / float(divisor), softcap=getattr(config, "final_logit_softcapping", None))
 
 
-@torch.no_grad()
 def verify(policy: Policy) -> None:
     """Compare a small pack with the model's own forward passes on its parts; any difference is UsageError (2).
 
     Two documents of 5 and 7 tokens are packed. Their hidden states must be those of each document alone, and our logits
     those of the model. Tolerances are relative to the largest value: 1e-3 in float32, 5e-2 in 16 bit.
     """
+    was_training = policy.training
+    policy.eval()
+    try:
+        _compare(policy)
+    except (KeyError, TypeError, ValueError) as error:
+        # Families that do not take part in transformers' attention interface fail in ways of their own.
+        raise unsupported_model(f"a pack cannot be run through it ({error})") from None
+    finally:
+        policy.train(was_training)
+
+
+@torch.no_grad()
+def _compare(policy: Policy) -> None:
     model = policy.causal_lm
     head = model.get_output_embeddings()
     if head is None or not isinstance(getattr(head, "weight", None), Tensor) or type(head) is not nn.Linear:
         raise unsupported_model("its output head is not a plain linear layer")
     device, limit = head.weight.device, 1e-3 if policy.compute == torch.float32 else 5e-2
-    was_training = policy.training
-    policy.eval()
     parts = [torch.arange(n, device=device) % min(17, head.weight.shape[0]) for n in (5, 7)]
     packed_TH = _hidden(policy, parts)
     alone_TH = torch.cat([_hidden(policy, [part]) for part in parts])
@@ -96,7 +106,6 @@ def verify(policy: Policy) -> None:
         theirs_TV = model(input_ids=parts[0][None], use_cache=False, **one).logits[0]
     if _difference(ours_TV, theirs_TV) > limit:
         raise unsupported_model("its scores are not head(hidden) with a known scale or cap")
-    policy.train(was_training)
 
 
 def _hidden(policy: Policy, parts: list[Tensor]) -> Tensor:

@@ -78,13 +78,17 @@ def _prepare(config: Config, manifest: Manifest, run: RunFolder, accelerator: An
     dtype = models.pick_dtype(config.model.dtype, accelerator.device)
     base = models.load_model(source, dtype=dtype, attention=attention.register())
     if config.model.gradient_checkpointing:
-        base.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        models.checkpoint_activations(base)
     peft_model = models.add_lora(base, config.lora, name=source.name, seed=config.run.seed)
     policy = Policy(peft_model, compute=dtype).train()
     model = accelerator.prepare(policy)
     verify(policy)
     trained = list(checkpoint.trained_parameters(peft_model).values())
-    say(f"{source.name} in {str(dtype).removeprefix('torch.')}, {sum(p.numel() for p in trained):,} trained parameters")
+    world, number_kind = accelerator.num_processes, str(dtype).removeprefix("torch.")
+    say(
+        f"{source.name} in {number_kind} on {accelerator.device.type}, {world} process{'es' if world > 1 else ''}, "
+        f"{sum(p.numel() for p in trained):,} trained parameters"
+    )
     sha256 = models.weights_sha256(source)
     counts = {"steps": total, "examples": len(table.names), "dropped": table.dropped}
     return Loop(

@@ -72,7 +72,7 @@ def tiny_model(family: str, *, vocab_size: int = 97, **options: Any) -> Any:
         "num_key_value_heads": 2,
         "head_dim": 8,
         "max_position_embeddings": 512,
-        "initializer_range": 0.2,
+        "initializer_range": 0.4,
         "bos_token_id": None,
         "eos_token_id": None,
         "pad_token_id": None,

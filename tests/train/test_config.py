@@ -1,0 +1,100 @@
+import pytest
+
+from gcsl_data.errors import InputError, UsageError
+from gcsl_train.config import FLAGS, resolve
+
+NEEDED = {"DIR": "d", "model": "m", "out": "o"}
+
+
+def test_flags_win_over_the_file_and_the_file_over_the_defaults(tmp_path):
+    path = tmp_path / "run.toml"
+    path.write_text(
+        '[data]\ndataset = "d"\nmax-length = 512\n[model]\nname = "m"\n[run]\nout = "o"\nseed = 7\n[lora]\nrank = 4\n'
+    )
+    config = resolve(str(path), {"seed": 9, "learning-rate": None})
+    assert (config.data.max_length, config.run.seed, config.lora.rank) == (512, 9, 4)
+    assert (config.optim.learning_rate, config.run.packs_per_step) == (1e-4, 8)
+
+
+def test_the_defaults_are_the_documented_ones():
+    config = resolve(None, NEEDED)
+    assert (config.run.epochs, config.run.save_every, config.run.resume, config.run.loss) == (1, 100, "never", "sft")
+    assert (config.lora.rank, config.lora.alpha, config.lora.dropout, config.lora.target_modules) == (
+        16,
+        32,
+        0.0,
+        "all-linear",
+    )
+    assert (config.optim.schedule, config.optim.warmup, config.optim.clip, config.optim.weight_decay) == (
+        "cosine",
+        0.03,
+        1.0,
+        0.0,
+    )
+    assert (config.data.max_length, config.model.dtype, config.run.max_steps) == (2048, "auto", None)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[optim]\nlearnig_rate = 1.0", "did you mean 'learning_rate'"),
+        ("[optin]\nclip = 1.0", "did you mean 'optim'"),
+        ("[lora]\nrank = '4'", "lora.rank must be of type int"),
+        ("[optim]\nschedule = 'cosin'", "must be one of cosine, linear, constant"),
+        ("[run", "not valid TOML"),
+    ],
+)
+def test_a_wrong_file_is_named_with_its_remedy(tmp_path, text, said):
+    path = tmp_path / "run.toml"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=said.replace("(", r"\(")):
+        resolve(str(path), NEEDED)
+
+
+def test_a_missing_file_is_an_input_error(tmp_path):
+    with pytest.raises(InputError):
+        resolve(str(tmp_path / "none.toml"), NEEDED)
+
+
+@pytest.mark.parametrize(
+    ("flag", "value"),
+    [
+        ("max-length", 1),
+        ("packs-per-step", 0),
+        ("learning-rate", -1.0),
+        ("learning-rate", float("nan")),
+        ("warmup", 1.5),
+        ("lora-rank", 0),
+        ("lora-dropout", 1.0),
+        ("epochs", 0),
+        ("max-steps", 0),
+        ("save-every", 0),
+        ("seed", -1),
+    ],
+)
+def test_a_value_out_of_range_names_its_flag(flag, value):
+    with pytest.raises(UsageError, match=f"--{flag} must be"):
+        resolve(None, {**NEEDED, flag: value})
+
+
+def test_a_learning_rate_of_zero_is_legal():
+    assert resolve(None, {**NEEDED, "learning-rate": 0.0}).optim.learning_rate == 0.0
+
+
+@pytest.mark.parametrize("missing", sorted(NEEDED))
+def test_what_has_no_default_must_be_given(missing):
+    with pytest.raises(UsageError, match="is needed"):
+        resolve(None, {k: v for k, v in NEEDED.items() if k != missing})
+
+
+def test_the_saved_settings_hold_no_path_of_this_machine(tmp_path):
+    (tmp_path / "d").mkdir()
+    config = resolve(None, {**NEEDED, "DIR": str(tmp_path / "d"), "out": str(tmp_path / "new" / "run")})
+    assert str(tmp_path) not in repr(config.portable())
+    assert config.portable()["data"]["dataset"] == "d"
+
+
+def test_every_flag_names_one_setting():
+    assert len(FLAGS) == len(set(FLAGS.values()))
+    assert FLAGS["lora-rank"] == ("lora", "rank")
+    assert FLAGS["target-modules"] == ("lora", "target_modules")

@@ -1,0 +1,102 @@
+"""What needs processes of its own: several ranks, signals, and imports in a fresh interpreter."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from .support import command, metrics
+
+FLAGS = ("--max-length", "128", "--packs-per-step", "3", "--max-steps", "7", "--learning-rate", "5e-3")
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "ACCELERATE_USE_CPU": "true"}
+
+
+def start(*words, env=ENVIRONMENT):
+    return subprocess.Popen(
+        [sys.executable, *map(str, words)], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def test_two_processes_give_the_losses_of_one(dataset, model, tmp_path):
+    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
+    process = start(*launcher, "-m", "gcsl_train", dataset, "--model", model, "--out", tmp_path / "two", *FLAGS)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert "2 processes" in err
+    assert out == f"{tmp_path / 'two'}\n"
+    assert command(dataset, "--model", model, "--out", tmp_path / "one", *FLAGS) == 0
+    one, two = metrics(tmp_path / "one"), metrics(tmp_path / "two")
+    assert [line["tokens"] for line in two] == [line["tokens"] for line in one]
+    for name in ("loss", "grad_norm", "entropy", "accuracy"):
+        assert [line[name] for line in two] == pytest.approx([line[name] for line in one], rel=1e-5), name
+
+
+def test_a_launcher_that_starts_one_process_for_two_is_caught(dataset, model, tmp_path):
+    launcher = ("-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2")
+    environment = {k: v for k, v in ENVIRONMENT.items() if k != "ACCELERATE_USE_CPU"}
+    process = start(
+        *launcher, "-m", "gcsl_train", dataset, "--model", model, "--out", tmp_path / "run", env=environment
+    )
+    _, err = process.communicate(timeout=120)
+    assert process.returncode != 0
+    assert "error[GT0211]: several processes were asked for but only one was started" in err
+    assert not (tmp_path / "run").exists()
+
+
+def test_accelerate_launch_starts_the_trainer(dataset, model, tmp_path):
+    launcher = ("-m", "accelerate.commands.launch", "--num_processes", "1", "--cpu")
+    process = start(*launcher, "-m", "gcsl_train", dataset, "--model", model, "--out", tmp_path / "run", *FLAGS)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert len(metrics(tmp_path / "run")) == 7
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_leaves_a_checkpoint_that_continues_exactly(dataset, model, tmp_path, number, status):
+    flags = ("--max-length", "128", "--packs-per-step", "1", "--max-steps", "60", "--learning-rate", "5e-3")
+    process = start("-m", "gcsl_train", dataset, "--model", model, "--out", tmp_path / "cut", *flags, "--save-every", 1)
+    while process.poll() is None and not (tmp_path / "cut" / "metrics.jsonl").exists():
+        time.sleep(0.01)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == status, err
+    done = len(metrics(tmp_path / "cut"))
+    assert 1 <= done < 60
+    assert (tmp_path / "cut" / "checkpoints" / f"step-{done}").is_dir()
+    assert not (tmp_path / "cut" / "adapter").exists()
+    process = start(
+        "-m", "gcsl_train", dataset, "--model", model, "--out", tmp_path / "cut", *flags, "--resume", "auto"
+    )
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    process = start("-m", "gcsl_train", dataset, "--model", model, "--out", tmp_path / "whole", *flags)
+    process.communicate(timeout=120)
+    losses = [[line["loss"] for line in metrics(tmp_path / name)] for name in ("cut", "whole")]
+    assert losses[0] == losses[1]
+    name = "adapter/adapter_model.safetensors"
+    assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def imported_by(code):
+    script = f"import sys\n{code}\nprint(*sorted({{name.partition('.')[0] for name in sys.modules}}))"
+    return set(
+        subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+    )
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    assert not {"torch", "transformers", "polars", "pyarrow", "typer", "numpy"} & imported_by("import gcsl_train")
+
+
+def test_the_command_line_loads_nothing_heavy_before_a_command_runs():
+    heavy = {"torch", "transformers", "polars", "pyarrow", "peft", "accelerate", "numpy"}
+    assert not heavy & imported_by("import gcsl_train.__main__")
+
+
+def test_the_trainer_needs_no_polars_and_only_its_command_line_needs_typer():
+    modules = "session, preview, answer, adapter, generate"
+    loaded = imported_by(f"from gcsl_train import {modules}")
+    assert not {"polars", "typer", "datasets", "trl"} & loaded
