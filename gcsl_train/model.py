@@ -122,7 +122,7 @@ def checkpoint_activations(model: Any) -> None:
     options = {"use_reentrant": False}
     if hasattr(model, "activation_checkpointing_enable"):
         model.activation_checkpointing_enable(options)
-    else:  # transformers before 5.20
+    else:  # transformers 5.17 knows the older name only
         model.gradient_checkpointing_enable(options)
 
 

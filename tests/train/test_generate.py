@@ -9,7 +9,7 @@ from gcsl_train.goals import from_manifest
 from gcsl_train.shards import read_examples
 from gcsl_train.tokens import Encoder
 
-from .support import GOALS, command, make_dataset, make_rows
+from .support import GOALS, WORDS, command, make_dataset, make_rows
 
 SHORT = ("--max-new-tokens", 6)
 
@@ -73,11 +73,21 @@ def test_batches_of_any_size_give_the_same_greedy_answers(run, model, prompts, t
     assert log(tmp_path / "one") == log(tmp_path / "two")
 
 
-def test_the_adapter_answers_what_it_was_taught(run, model, tmp_path):
-    (tmp_path / "p.txt").write_text("Say the next word after moon\n\nSay the next word after cat\n")
-    words = ("generate", run, "--model", model, "--prompts", tmp_path / "p.txt", *SHORT, "--temperature", 0)
-    assert command(*words, "-o", tmp_path / "log.jsonl") == 0
-    assert [row["response"].split()[0] for row in log(tmp_path / "log.jsonl")] == ["star", "dog"]
+def test_the_adapter_answers_what_it_was_taught_and_the_base_does_not(run, dataset, model, tmp_path):
+    taught = WORDS[1::2]  # these were shown under the highest goal
+    (tmp_path / "p.txt").write_text("".join(f"Say the next word after {word}\n\n" for word in taught))
+    words = ("--model", model, "--prompts", tmp_path / "p.txt", *SHORT, "--temperature", 0)
+    assert command("generate", run, *words, "-o", tmp_path / "run.jsonl") == 0
+    assert command("generate", "--data", dataset, *words, "-o", tmp_path / "base.jsonl") == 0
+    right = {
+        name: sum(
+            row["response"].startswith(WORDS[(2 * number + 2) % len(WORDS)])
+            for number, row in enumerate(log(tmp_path / name))
+        )
+        for name in ("run.jsonl", "base.jsonl")
+    }
+    assert right["base.jsonl"] == 0
+    assert right["run.jsonl"] >= 4
 
 
 @pytest.mark.parametrize(
