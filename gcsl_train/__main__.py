@@ -178,7 +178,8 @@ def _failed(error: BaseException, *, traceback: bool) -> int:
 
             tracebacks.print_exception(error)
         error = known or internal(error)
-    if os.environ.get("RANK", "0") == "0" or error.exit_status in (70, 71):
+    # All processes meet the same wrong input: one per machine says so. Trouble of its own each process reports itself.
+    if os.environ.get("LOCAL_RANK", "0") == "0" or error.exit_status in (70, 71):
         print(error, file=sys.stderr)
     return error.exit_status
 

@@ -5,12 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 
 from gcsl_data.errors import DataError, InputError, UsageError
 from gcsl_train import model as models
 from gcsl_train.checkpoint import ADAPTER, adapter_tensors
-from gcsl_train.files import staged_folder
+from gcsl_train.files import staged_folder, write_tensors
 from gcsl_train.goals import GoalBook
 from gcsl_train.runfolder import RunFolder
 
@@ -23,7 +22,7 @@ def write(folder: Path, model: Any, *, book: GoalBook, base: str) -> None:
     if not isinstance(config.target_modules, str):
         config.target_modules = sorted(config.target_modules)  # PEFT keeps a set, whose order differs from run to run
     with staged_folder(folder) as staging:
-        save_file(adapter_tensors(model), staging / ADAPTER, metadata={"format": "pt"})
+        write_tensors(staging / ADAPTER, adapter_tensors(model))
         config.save_pretrained(str(staging))
         (staging / "README.md").write_text(card(book, base=base), encoding="utf-8")
 

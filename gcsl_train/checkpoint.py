@@ -18,10 +18,10 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from gcsl_data.errors import DataError, InputError
-from gcsl_train.files import staged_folder, write_json
+from gcsl_train.files import staged_folder, write_json, write_tensors
 from gcsl_train.meter import Say
 
 ADAPTER, OPTIMIZER, STATE = "adapter_model.safetensors", "optimizer.safetensors", "state.json"
@@ -44,8 +44,8 @@ def save(parent: Path, position: Position, *, model: Any, optimizer: Any, finger
     """
     final = parent / f"step-{position.step}"
     with staged_folder(final) as staging:
-        save_file(adapter_tensors(model), staging / ADAPTER, metadata={"format": "pt"})
-        save_file(_optimizer_tensors(model, optimizer), staging / OPTIMIZER)
+        write_tensors(staging / ADAPTER, adapter_tensors(model))
+        write_tensors(staging / OPTIMIZER, _optimizer_tensors(model, optimizer))
         hashes = {name: _sha256(staging / name) for name in (ADAPTER, OPTIMIZER)}
         state = {"step": position.step, "epoch": position.epoch, "files": hashes, "fingerprint": fingerprint}
         write_json(staging / STATE, state)
@@ -86,10 +86,9 @@ def newest(parent: Path) -> Path | None:
 
 
 def drop_after(parent: Path, step: int) -> None:
-    """Remove checkpoints beyond `step`: they belong to a course that a resumed run does not take again."""
-    for number, path in _numbered(parent):
-        if number > step:
-            shutil.rmtree(path, ignore_errors=True)
+    """Remove checkpoints beyond `step`, which a resumed run does not reach the same way, and what a killed save left."""
+    for path in [p for n, p in _numbered(parent) if n > step] + list(parent.glob(".step-*")):
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def load(path: Path, *, model: Any, optimizer: Any, fingerprint: dict[str, Any]) -> Position:

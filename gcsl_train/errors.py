@@ -2,7 +2,7 @@
 
 import errno
 
-from gcsl_data.errors import GcslError, ResourceError, TrainingError, UsageError, one_line, shown
+from gcsl_data.errors import GcslError, ResourceError, TrainingError, UsageError, WriteError, one_line, shown
 
 __all__ = ["internal", "nearest", "shown", "translated", "unsupported_model"]
 
@@ -26,6 +26,8 @@ def translated(error: BaseException) -> GcslError | None:
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in text:
         first = one_line(text, limit=120) or "out of memory"
         return ResourceError("GT7101", f"out of memory ({first}); lower --max-length, or add --gradient-checkpointing")
+    if type(error).__name__ == "SafetensorError" and "os error" in text:
+        return WriteError("GT7401", f"could not write a tensor file ({text}); free some space or choose another --out")
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
         from gcsl_data.errors import from_os_error
 

@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import torch
+from safetensors.torch import save
+
 from gcsl_data.errors import from_os_error
 
 
@@ -26,6 +29,11 @@ def write_bytes(path: Path, content: bytes) -> None:
     finally:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+def write_tensors(path: Path, tensors: dict[str, torch.Tensor]) -> None:
+    """Write tensors as one safetensors file through Python's own files, so that a full disk is an OSError like any other."""
+    path.write_bytes(save(tensors, metadata={"format": "pt"}))
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -46,8 +46,10 @@ class GoalBook:
         if wanted in WORDS or wanted.lstrip("-").isdigit():
             index = {"highest": self.inference_goal, "lowest": min(self.kept, default=0)}.get(wanted)
             index = int(wanted) if index is None else index
+            if not self.kept:
+                raise UsageError("GT0214", f"goal {wanted}: this dataset has no goals; ask for --goal none")
             if index not in self.kept:
-                kept = ", ".join(map(str, self.kept)) or "none"
+                kept = ", ".join(map(str, self.kept))
                 raise UsageError("GT0214", f"goal {wanted} is not one that was trained; kept goals: {kept}")
             return Asked(index, self.kept[index])
         if " " not in wanted and "did you mean" in (hint := nearest(wanted, list(WORDS))):

@@ -21,8 +21,11 @@ def start() -> Any:
     from accelerate.utils import DistributedDataParallelKwargs, DistributedType
 
     world = int(os.environ.get("WORLD_SIZE", "1"))
-    if "WORLD_SIZE" not in os.environ and {"ACCELERATE_USE_CPU", "MASTER_ADDR"} <= os.environ.keys():
-        raise UsageError("GT0211", f"several processes were asked for but only one was started; {HOW_ON_CPU}")
+    on_cpu = os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("true", "1", "yes")
+    if on_cpu and "WORLD_SIZE" not in os.environ and "MASTER_ADDR" in os.environ:
+        raise UsageError(
+            "GT0211", f"several processes were asked for but only one was started; {HOW_ON_CPU} (or unset MASTER_ADDR)"
+        )
     accelerator = Accelerator(
         cpu=world > 1 and not torch.accelerator.is_available(),
         mixed_precision="no",
@@ -45,8 +48,3 @@ def finish(accelerator: Any) -> None:
     accelerator.free_memory()
     gc.collect()
     accelerator.end_training()
-
-
-def is_main() -> bool:
-    """Whether this process is the one that prints, judged by the launcher's environment alone."""
-    return os.environ.get("RANK", "0") == "0"

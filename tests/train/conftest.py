@@ -9,6 +9,8 @@ import pytest
 from .support import make_dataset, make_model, make_rows
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+# Threads that wait for each other crawl when cores are shared, and tiny models gain nothing from a second one.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """What needs processes of its own: several ranks, signals, and imports in a fresh interpreter."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,18 +21,28 @@ def start(*words, env=ENVIRONMENT):
     )
 
 
-def test_two_processes_give_the_losses_of_one(dataset, model, tmp_path):
+def start_two(*words):
     launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
-    process = start(*launcher, "-m", "gcsl_train", dataset, "--model", model, "--out", tmp_path / "two", *FLAGS)
-    out, err = process.communicate(timeout=120)
-    assert process.returncode == 0, err
-    assert "2 processes" in err
-    assert out == f"{tmp_path / 'two'}\n"
-    assert command(dataset, "--model", model, "--out", tmp_path / "one", *FLAGS) == 0
-    one, two = metrics(tmp_path / "one"), metrics(tmp_path / "two")
-    assert [line["tokens"] for line in two] == [line["tokens"] for line in one]
-    for name in ("loss", "grad_norm", "entropy", "accuracy"):
-        assert [line[name] for line in two] == pytest.approx([line[name] for line in one], rel=1e-5), name
+    return start(*launcher, "-m", "gcsl_train", *words)
+
+
+def test_two_processes_give_the_losses_of_one_from_the_start_and_from_its_checkpoint(dataset, model, tmp_path):
+    words = (dataset, "--model", model, *FLAGS, "--save-every", 3)
+    assert command(*words, "--out", tmp_path / "one") == 0
+    shutil.copytree(tmp_path / "one", tmp_path / "onward")
+    shutil.rmtree(tmp_path / "onward" / "checkpoints" / "step-7")
+    one = metrics(tmp_path / "one")
+    for name, flags in (("two", ()), ("onward", ("--resume", "auto"))):
+        process = start_two(*words, "--out", tmp_path / name, *flags)
+        out, err = process.communicate(timeout=120)
+        assert process.returncode == 0, err
+        assert "2 processes" in err
+        assert ("resuming after step 6" in err) == (name == "onward")
+        assert out == f"{tmp_path / name}\n"
+        two = metrics(tmp_path / name)
+        assert [line["tokens"] for line in two] == [line["tokens"] for line in one]
+        for field in ("loss", "grad_norm", "entropy", "accuracy"):
+            assert [line[field] for line in two] == pytest.approx([line[field] for line in one], rel=1e-5), field
 
 
 def test_a_launcher_that_starts_one_process_for_two_is_caught(dataset, model, tmp_path):
