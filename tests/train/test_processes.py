@@ -65,30 +65,55 @@ def test_accelerate_launch_starts_the_trainer(dataset, model, tmp_path):
     assert len(metrics(tmp_path / "run")) == 7
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_leaves_a_checkpoint_that_continues_exactly(dataset, model, tmp_path, number, status):
-    flags = ("--max-length", "128", "--packs-per-step", "1", "--max-steps", "60", "--learning-rate", "5e-3")
-    process = start("-m", "gcsl_train", dataset, "--model", model, "--out", tmp_path / "cut", *flags, "--save-every", 1)
-    while process.poll() is None and not (tmp_path / "cut" / "metrics.jsonl").exists():
+LONG = (
+    "--max-length",
+    "128",
+    "--packs-per-step",
+    "1",
+    "--max-steps",
+    "60",
+    "--learning-rate",
+    "5e-3",
+    "--save-every",
+    "1",
+)
+
+
+@pytest.fixture(scope="module")
+def whole(dataset, model, tmp_path_factory):
+    """An uninterrupted run."""
+    path = tmp_path_factory.mktemp("whole") / "run"
+    process = start("-m", "gcsl_train", dataset, "--model", model, "--out", path, *LONG)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    return path
+
+
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)]
+)
+def test_a_stopped_run_continues_as_if_it_had_not_been(dataset, model, whole, tmp_path, number, status):
+    cut = tmp_path / "cut"
+    words = ("-m", "gcsl_train", dataset, "--model", model, "--out", cut, *LONG)
+    process = start(*words)
+    while process.poll() is None and not list(cut.glob("checkpoints/step-*")):
         time.sleep(0.01)
     process.send_signal(number)
     _, err = process.communicate(timeout=60)
     assert process.returncode == status, err
-    done = len(metrics(tmp_path / "cut"))
-    assert 1 <= done < 60
-    assert (tmp_path / "cut" / "checkpoints" / f"step-{done}").is_dir()
-    assert not (tmp_path / "cut" / "adapter").exists()
-    process = start(
-        "-m", "gcsl_train", dataset, "--model", model, "--out", tmp_path / "cut", *flags, "--resume", "auto"
-    )
+    assert not (cut / "adapter").exists()
+    if number != signal.SIGKILL:
+        done = len(metrics(cut))
+        assert 1 <= done < 60
+        assert (cut / "checkpoints" / f"step-{done}").is_dir()
+    process = start(*words, "--resume", "auto")
     _, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
-    process = start("-m", "gcsl_train", dataset, "--model", model, "--out", tmp_path / "whole", *flags)
-    process.communicate(timeout=120)
-    losses = [[line["loss"] for line in metrics(tmp_path / name)] for name in ("cut", "whole")]
+    losses = [[(line["step"], line["loss"], line["grad_norm"]) for line in metrics(run)] for run in (cut, whole)]
     assert losses[0] == losses[1]
-    name = "adapter/adapter_model.safetensors"
-    assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    for name in ("adapter/adapter_model.safetensors", "checkpoints/step-60/optimizer.safetensors"):
+        assert (cut / name).read_bytes() == (whole / name).read_bytes(), name
+    assert sorted(p.name for p in (cut / "checkpoints").iterdir()) == ["step-59", "step-60"]
 
 
 def imported_by(code):
