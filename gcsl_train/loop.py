@@ -67,13 +67,13 @@ class Loop:
         Raises TrainingError (70) before the weights change when a loss or gradient is not finite, and Stopped after a
         checkpoint when a signal asked for it.
         """
+        signals.defer()
         position = self._resume()
         main = self.accelerator.is_main_process
         if main:
             self.run_folder.begin(self.config, self.book, self.description)
             self.run_folder.cut_metrics(position.step)
             checkpoint.drop_after(self.run_folder.checkpoints, position.step)
-        signals.defer()
         meter = Meter(self.run_folder.metrics, total=self.total, active=main, say=self.say)
         try:
             self._steps(position, meter, signals)

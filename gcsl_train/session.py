@@ -19,7 +19,7 @@ from gcsl_train.plan import count_steps
 from gcsl_train.policy import Policy, verify
 from gcsl_train.runfolder import RunFolder
 from gcsl_train.shards import read_examples
-from gcsl_train.signals import StopSignals
+from gcsl_train.signals import Stopped, StopSignals
 from gcsl_train.table import TokenTable, tokenise
 from gcsl_train.tokens import Encoder
 
@@ -38,9 +38,15 @@ def train(config: Config, *, say: Say) -> RunFolder:
             say(line)
         loop = _prepare(config, manifest, run, accelerator, say)
         accelerator.wait_for_everyone()  # until here every rank could see the folder as it was
-        loop.run(signals)
+        stopped = None
+        try:
+            loop.run(signals)
+        except Stopped as stop:  # all ranks stop after the same step, so they can leave together
+            stopped = stop.with_traceback(None)
         del loop
         launch.finish(accelerator)
+        if stopped is not None:
+            raise stopped
     return run
 
 
