@@ -1,0 +1,1 @@
+"""Tests of what holds the two halves and the world outside together."""

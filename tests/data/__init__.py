@@ -1,0 +1,1 @@
+"""Tests of gcsl_data."""
