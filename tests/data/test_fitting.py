@@ -1,6 +1,7 @@
 """The fit as a whole: counts between thresholds, levels, and that every sentence is true of its row."""
 
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 
 import polars as pl
@@ -118,7 +119,7 @@ def test_equal_rewards_have_equal_levels_and_higher_ones_no_lower_level(
 
     ranked = sorted(zip(rewards, levels(rewards, fit), strict=True))
 
-    for (low, low_level), (high, high_level) in zip(ranked, ranked[1:], strict=False):
+    for (low, low_level), (high, high_level) in pairwise(ranked):
         assert low_level <= high_level
         assert low != high or low_level == high_level
 
