@@ -12,6 +12,7 @@ from typing import Any
 
 import jsonschema
 import polars as pl
+import pyarrow as pa
 
 from gcsl_data.dataset.decode import canonical, encode
 from gcsl_data.dataset.goal import affix
@@ -20,6 +21,7 @@ from gcsl_data.dataset.manifest import (
     MANIFEST_NAME,
     Manifest,
     Shard,
+    contradictions,
     from_json,
     read_document,
     verified_shard,
@@ -64,6 +66,8 @@ def check_dataset(path: Path) -> list[Finding]:
     if findings := list(_schema(document)):
         return findings
     manifest = from_json(document, str(path / MANIFEST_NAME))
+    if problems := list(contradictions(manifest)):
+        return [Finding("manifest.counts", MANIFEST_NAME, problem) for problem in problems]
     findings = [*_identity(manifest), *_goal_texts(manifest), *_counts(manifest), *_extra_shards(path, manifest)]
     frames = []
     for shard in manifest.shards:
@@ -132,7 +136,11 @@ def _shard(path: Path, manifest: Manifest, shard: Shard) -> Iterator[Finding]:
     except DataError as error:
         yield Finding("shards.hash", shard.name, error.message)
         return
-    schema = shard_schema(file)
+    try:
+        schema = shard_schema(file)
+    except pa.ArrowInvalid as error:
+        yield Finding("shards.columns", shard.name, f"is not an Arrow IPC file: {error}")
+        return
     if schema != arrow_schema(manifest.format) or manifest_columns(schema) != manifest.columns:
         yield Finding("shards.columns", shard.name, f"has other columns than the manifest: {', '.join(schema.names)}")
     rows = int(pl.scan_ipc(file).select(pl.len()).collect().item())

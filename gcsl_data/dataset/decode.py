@@ -6,6 +6,7 @@ names its place; nothing is coerced (except that JSON writes a whole float as `1
 
 import dataclasses
 import json
+import math
 import types
 import typing
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
@@ -15,7 +16,7 @@ T = TypeVar("T")
 
 def parse(text: str | bytes) -> Any:
     """JSON text as Python values; a duplicate key and the literals NaN and Infinity are ValueError."""
-    return json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_no_constant)
+    return json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_no_constant, parse_float=_finite)
 
 
 def canonical(value: Any) -> bytes:
@@ -100,6 +101,13 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         names = [key for key, _ in pairs]
         raise ValueError(f"duplicate key {next(n for n in names if names.count(n) > 1)!r}")
     return keys
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise ValueError(f"{digits[:20]} is not a number that fits")
+    return number
 
 
 def _no_constant(name: str) -> None:

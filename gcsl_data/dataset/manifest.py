@@ -10,19 +10,21 @@ import hashlib
 import os
 import re
 import stat
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from gcsl_data.dataset.decode import canonical, decode, encode, parse
 from gcsl_data.dataset.goal import Placement
-from gcsl_data.errors import DataError, InputError
+from gcsl_data.errors import DataError, InputError, shown
 from gcsl_data.fit import Comparator, Fit
 
 FORMAT_VERSION = 1
 MANIFEST_NAME = "manifest.json"
 SIDE_FOLDER = "_gcsl"
 MAX_MANIFEST_BYTES = 16 * 1024 * 1024
+_PRINTED = re.compile(r"-?[0-9]{1,400}(\.[0-9]{1,400})?", re.ASCII)
 _SHARD_NAME = re.compile(r"data/[a-z0-9][a-z0-9._-]{0,127}", re.ASCII)
 
 Kind = Literal["examples"]
@@ -159,7 +161,11 @@ def load(folder: str | os.PathLike[str]) -> Manifest:
     Raises InputError (66) when there is no such folder, DataError (65) when the folder holds no finished dataset or the
     manifest is damaged, of another version, or names a file outside the dataset.
     """
-    return from_json(read_document(folder), str(Path(folder) / MANIFEST_NAME))
+    where = str(Path(folder) / MANIFEST_NAME)
+    manifest = from_json(read_document(folder), where)
+    for problem in contradictions(manifest):
+        raise DataError("GD6511", f"{where}: {problem}; restore it or build the dataset again")
+    return manifest
 
 
 def read_document(folder: str | os.PathLike[str]) -> Any:
@@ -196,12 +202,32 @@ def from_json(document: Any, where: str) -> Manifest:
     return manifest
 
 
+def contradictions(manifest: Manifest) -> Iterator[str]:
+    """What no reader could work with: goals and thresholds that do not belong together, numbers that are none."""
+    goals, fit = manifest.goals, manifest.fit
+    numbers = [(k, t.printed, fit.comparator) for k, t in enumerate(fit.thresholds, start=1)]
+    if not goals or [(goal.index, goal.threshold, goal.comparator) for goal in goals] != numbers:
+        yield "goals and fit.thresholds are not the same numbers, 1 to K, under one comparator"
+    if [threshold.index for threshold in fit.thresholds] != list(range(1, len(numbers) + 1)):
+        yield "fit.thresholds are not numbered 1 to K"
+    for _, number, _ in numbers:
+        if not _PRINTED.fullmatch(number):
+            yield f"fit.thresholds print {shown(number)}, which is not a plain number"
+    if manifest.inference_goal != max((goal.index for goal in manifest.kept_goals), default=None):
+        yield f"inference_goal is {manifest.inference_goal}, which is not the highest kept goal"
+    if fit.records < 1 or sum(split.records for split in manifest.splits) < 1:
+        yield "it counts no records"
+    for number, digits in [(fit.mean, fit.mean_hex), *((t.edge, t.edge_hex) for t in fit.thresholds)]:
+        if number.hex() != digits:
+            yield f"the fit says {number!r} and {shown(digits)}, which are not the same number"
+
+
 def _check_shard_names(manifest: Manifest, where: str) -> None:
     names = [shard.name for shard in manifest.shards]
     for name in names:
         if not _SHARD_NAME.fullmatch(name) or names.count(name) > 1:
             raise DataError(
-                "GD6506", f"{where}: {name!r} is not a plain shard name of this dataset; do not use this manifest"
+                "GD6506", f"{where}: {shown(name)} is not a plain shard name of this dataset; do not use this manifest"
             )
 
 
