@@ -8,7 +8,8 @@ def dataset_card(manifest: Manifest) -> str:
     """Markdown for the dataset's README.md, made from the manifest alone."""
     fit = manifest.fit
     best = manifest.goal(manifest.inference_goal)
-    files = "\n".join(f"  - split: {split.name}\n    path: data/{split.name}-*.arrow" for split in manifest.splits)
+    splits = [split.name for split in manifest.splits if split.examples]  # load_dataset refuses one without rows
+    files = "\n".join(f"  - split: {name}\n    path: data/{name}-*.arrow" for name in splits)
     goals = "\n".join(
         f"| {goal.index} | {goal.threshold} | {goal.records} | {goal.examples} | {goal.dropped or 'kept'} |"
         for goal in manifest.goals

@@ -1,0 +1,137 @@
+"""Imports point one way, and light modules stay light."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+# From the ground up. A module imports only from lines above its own; modules on one line do not know each other.
+LAYERS = """
+errors fit resources
+dataset.decode dataset.goal dataset.files dataset
+dataset.manifest
+columns recipe hashing
+ingest.formats.* ingest.reshape
+ingest.formats
+ingest.recognise
+ingest.inputs
+ingest.faults stages.bins stages.rewards stages.splits
+ingest.mapping ingest stages.checks stages.snap engines
+stages.fitting stages.templates
+stages.formulations stages.goal_filter
+census stages.render stages
+plan engines.local
+measure dataset.shards dataset.card dataset.find
+build
+audit.* audit schemas
+cli._*
+cli.*
+cli
+cli.__main__
+"""
+
+
+def modules(package: str) -> dict[str, Path]:
+    root = REPOSITORY / package
+    found = {}
+    for path in root.rglob("*.py"):
+        parts = path.relative_to(root).with_suffix("").parts
+        found[".".join(part for part in parts if part != "__init__")] = path
+    return found
+
+
+def imported(path: Path, package: str, *, known: set[str]) -> set[str]:
+    """Modules of a package that a file imports, at the top or inside functions, `""` for the package itself."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            if node.module and (node.module + ".").startswith(package + "."):
+                base = node.module[len(package) + 1 :]
+                inner = {f"{base}.{alias.name}".strip(".") for alias in node.names}
+                names |= {name if name in known else base for name in inner}
+        elif isinstance(node, ast.Import):
+            names |= {a.name[len(package) + 1 :] for a in node.names if (a.name + ".").startswith(package + ".")}
+    return names
+
+
+def layer_of(module: str) -> int:
+    layers = [line.split() for line in LAYERS.strip().splitlines()]
+    for patterns in (True, False):
+        for height, names in enumerate(layers):
+            for name in names:
+                if name == module if patterns else name.endswith("*") and module.startswith(name[:-1]):
+                    return height
+    raise AssertionError(f"gcsl_data.{module} stands in no layer of {__file__}; say where it belongs")
+
+
+def test_imports_of_the_data_half_point_one_way() -> None:
+    found = modules("gcsl_data")
+    known = set(found)
+    for module, path in found.items():
+        if not module:
+            continue
+        for other in imported(path, "gcsl_data", known=known) - {"", module}:
+            upward = f"gcsl_data.{module} imports gcsl_data.{other}, which does not stand below it"
+            assert layer_of(other) < layer_of(module), upward
+
+
+def test_the_package_itself_imports_none_of_its_modules() -> None:
+    found = modules("gcsl_data")
+
+    assert imported(found[""], "gcsl_data", known=set(found)) == set()
+
+
+def test_no_module_imports_the_command_line() -> None:
+    found = modules("gcsl_data")
+
+    for module, path in found.items():
+        if not module.startswith("cli"):
+            assert not any(name.startswith("cli") for name in imported(path, "gcsl_data", known=set(found)))
+
+
+def test_the_trainer_knows_only_the_contract() -> None:
+    known = set(modules("gcsl_data"))
+
+    used = set().union(*(imported(path, "gcsl_data", known=known) for path in modules("gcsl_train").values()))
+
+    assert used <= {"", "errors", "fit", "dataset.manifest", "dataset.goal", "dataset.decode"}
+
+
+def test_the_data_half_does_not_know_the_trainer() -> None:
+    for path in modules("gcsl_data").values():
+        assert imported(path, "gcsl_train", known=set()) == set()
+
+
+BORDERS = {
+    "gcsl_data": {"polars", "torch", "typer", "pydantic", "jinja2", "pyarrow", "rich"},
+    "gcsl_data.dataset.manifest": {"polars", "torch", "typer", "pydantic", "jinja2", "pyarrow", "rich"},
+    "gcsl_data.dataset.goal": {"polars", "torch", "typer", "pydantic", "jinja2", "pyarrow", "rich"},
+    "gcsl_data.build": {"torch", "typer", "transformers", "datasets"},
+    "gcsl_data.audit.contract": {"torch", "typer"},
+    "gcsl_data.cli": {"polars", "torch", "pyarrow", "jinja2"},
+    "gcsl_train": {"polars", "typer", "torch", "pydantic"},
+}
+
+
+@pytest.mark.parametrize("module", BORDERS)
+def test_a_fresh_interpreter_loads_no_more_than_it_must(module: str) -> None:
+    code = f"import sys, {module}; print(*sorted(set(sys.modules) & set({sorted(BORDERS[module])!r})))"
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+
+    assert done.stdout.split() == []
+
+
+@pytest.mark.parametrize("name", sorted(name for name in modules("gcsl_train") if name and name != "__main__"))
+def test_no_module_of_the_trainer_imports_polars_or_typer(name: str) -> None:
+    tree = ast.parse(modules("gcsl_train")[name].read_text(encoding="utf-8"))
+    names = {
+        alias.name.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names
+    } | {(node.module or "").split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+
+    assert not names & {"polars", "typer"}
