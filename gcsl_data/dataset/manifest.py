@@ -10,6 +10,7 @@ import hashlib
 import os
 import re
 import stat
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -223,9 +224,9 @@ def contradictions(manifest: Manifest) -> Iterator[str]:
 
 
 def _check_shard_names(manifest: Manifest, where: str) -> None:
-    names = [shard.name for shard in manifest.shards]
-    for name in names:
-        if not _SHARD_NAME.fullmatch(name) or names.count(name) > 1:
+    counts = Counter(shard.name for shard in manifest.shards)
+    for name, count in counts.items():
+        if not _SHARD_NAME.fullmatch(name) or count > 1:
             raise DataError(
                 "GD6506", f"{where}: {shown(name)} is not a plain shard name of this dataset; do not use this manifest"
             )

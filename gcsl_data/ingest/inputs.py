@@ -3,6 +3,7 @@
 import glob
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,8 +30,9 @@ def find_logs(patterns: Sequence[str]) -> tuple[Log, ...]:
     """
     paths = [path for pattern in patterns for path in _matches(pattern)]
     real = [path.resolve() for path in paths]
-    for path in paths:
-        if real.count(path.resolve()) > 1:
+    counts = Counter(real)
+    for path, found in zip(paths, real, strict=True):
+        if counts[found] > 1:
             raise UsageError("GD0203", f"{path} is given twice, so its rows would count twice; name it once")
     parent = Path(os.path.commonpath([path.parent for path in real]))
     logs = [_log(path, found.relative_to(parent).as_posix()) for path, found in zip(paths, real, strict=True)]

@@ -113,15 +113,16 @@ def _check_types(types: pl.Schema, uri: str) -> None:
             "GD1203", f"{uri}: the prompt must be text or a list of {{role, content}}, found {types['prompt']}"
         )
     if types["response"] != pl.String:
-        raise DataError(
-            "GD1204", f"{uri}: the response must be text, found {types['response']}; map a text column to it"
-        )
+        is_number = types["response"].is_numeric()
+        hint = "cast it: --map response='CAST(x AS VARCHAR)'" if is_number else "map a text column to it"
+        raise DataError("GD1204", f"{uri}: the response must be text, found {types['response']}; {hint}")
     if types["reward"] == pl.String:
         raise DataError(
             "GD1205", f"{uri}: the reward is text, expected a number; cast it: --map reward='CAST(x AS DOUBLE)'"
         )
     if not (types["reward"].is_numeric() or types["reward"] == pl.Null):
         hint = f"; choose one field of it with a dot: {types['reward']}" if types["reward"].is_nested() else ""
+        hint = "; cast it: --map reward='CAST(x AS DOUBLE)'" if types["reward"] == pl.Boolean else hint
         raise DataError("GD1206", f"{uri}: the reward must be a number, found {types['reward'].base_type()}{hint}")
 
 

@@ -5,6 +5,7 @@ with `>` the largest that is < t_k (so the bin's own minimum satisfies "greater 
 labelled with X_k and that comparator, so every sentence is true of its row. Decimal arithmetic throughout.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from decimal import ROUND_FLOOR, Context, Decimal
 from typing import Literal
@@ -49,8 +50,17 @@ def printed(edge: float, comparator: Comparator, decimals: int | None) -> str:
 
 
 def bound(number: str, comparator: Comparator) -> float:
-    """The printed number in the unit of `reward`: a record satisfies the goal when its reward is >= (or >) this."""
+    """The printed number in the unit of `reward`: a record satisfies the goal when its reward is >= (or >) this.
+
+    A long number may have no float of its own ("greater than 1234566.999999999999999"). Where the nearest float is on
+    the good side of it and the comparator is strict, the bound is the float before that, so that the edge stays in.
+    """
     value = float(number)
+    nearest = Decimal(repr(value))
+    if comparator == ">" and nearest > Decimal(number):
+        value = math.nextafter(value, -math.inf)
+    if comparator == "<" and nearest < Decimal(number):
+        value = math.nextafter(value, math.inf)
     return -value if comparator in ("<=", "<") and value else value
 
 

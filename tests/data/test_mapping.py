@@ -62,6 +62,13 @@ def test_a_reward_in_text_can_be_cast(tmp_path: Path) -> None:
     assert [r["reward"] for r in records(log, record__map={"reward": "CAST(reward AS DOUBLE)"})] == [1.0, 2.0]
 
 
+def test_pass_and_fail_and_numbers_as_answers_can_be_cast(tmp_path: Path) -> None:
+    log = write_jsonl(tmp_path / "log.jsonl", [{"prompt": "p", "response": 42, "reward": i == 1} for i in range(2)])
+    fields = {"reward": "CAST(reward AS DOUBLE)", "response": "CAST(response AS VARCHAR)"}
+
+    assert [(r["response"], r["reward"]) for r in records(log, record__map=fields)] == [("42", 0.0), ("42", 1.0)]
+
+
 def test_a_conversation_is_split_at_its_last_assistant_turn(tmp_path: Path) -> None:
     turns = [
         {"role": "system", "content": "Be brief."},
@@ -194,8 +201,9 @@ def test_a_column_that_comes_late_is_not_lost(tmp_path: Path) -> None:
         ([{"prompt": "p", "response": "r", "reward": {"x": 1.0}}], {}, DataError, "one field of it with a dot"),
         ([{"prompt": "p", "response": "r", "reward": {"x": 1}}], {"reward": "reward.y"}, DataError, "does not fit"),
         ([{"prompt": "p", "response": "r", "reward": "high"}], {}, DataError, "the reward is text"),
-        ([{"prompt": "p", "response": "r", "reward": True}], {}, DataError, "must be a number, found Boolean"),
+        ([{"prompt": "p", "response": "r", "reward": True}], {}, DataError, "found Boolean; cast it"),
         ([{"prompt": 7, "response": "r", "reward": 1.0}], {}, DataError, "the prompt must be text or a list"),
+        ([{"prompt": "p", "response": 42, "reward": 1.0}], {}, DataError, r"found Int64; cast it: .*AS VARCHAR"),
         ([{"prompt": "p", "response": ["r"], "reward": 1.0}], {}, DataError, "the response must be text"),
         ([{"prompt": "p", "response": "r", "reward": 1.0}], {"messages": "prompt"}, DataError, "does not fit"),
         (

@@ -1,5 +1,6 @@
 """What is printed is what is labelled: the number of each goal, and how many digits it has."""
 
+import math
 from decimal import Decimal
 
 import pytest
@@ -81,13 +82,41 @@ def test_the_printed_number_is_that_of_the_plain_reference(edge: float, comparat
     assert not number.startswith("-0.") or Decimal(number) != 0
 
 
-@given(edges, comparators, st.integers(0, 9))
+def test_a_number_without_a_float_of_its_own_still_lets_its_edge_in() -> None:
+    assert snap.printed(1234567.0, ">", 15) == "1234566.999999999999999"
+    assert snap.bound("1234566.999999999999999", ">") < 1234567.0
+    assert snap.printed(-1234567.0, "<", 15) == "1234567.000000000000001"
+    assert snap.bound("1234567.000000000000001", "<") < -1234567.0
+
+
+large = st.tuples(st.integers(-(10**12), 10**12), st.integers(-9, 3)).map(
+    lambda p: float(Decimal(p[0]).scaleb(p[1])) or 0.0
+)
+
+
+@given(edges | large, comparators, st.integers(0, 15))
 def test_the_edge_itself_satisfies_its_sentence(edge: float, comparator: Comparator, decimals: int) -> None:
     number = snap.printed(edge, comparator, decimals)
     bound = snap.bound(number, comparator)
 
     assert reference.HOLDS[comparator](reference.logged(edge, comparator), Decimal(number))
     assert edge > bound if snap.is_strict(comparator) else edge >= bound
+
+
+@given(edges | large, st.integers(-3, 3), comparators, st.integers(0, 15))
+def test_floats_beside_an_edge_are_labelled_as_decimals_would(
+    edge: float, steps: int, comparator: Comparator, decimals: int
+) -> None:
+    number = snap.printed(edge, comparator, decimals)
+    beside = edge
+    for _ in range(abs(steps)):
+        beside = math.nextafter(beside, math.copysign(math.inf, steps))
+    reward = reference.significant(beside) or 0.0
+    bound = snap.bound(number, comparator)
+
+    labelled = reward > bound if snap.is_strict(comparator) else reward >= bound
+
+    assert labelled == reference.HOLDS[comparator](reference.logged(reward, comparator), Decimal(number))
 
 
 @pytest.mark.parametrize(
