@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from types import FrameType
+from typing import TextIO
 
 import typer
 
@@ -29,7 +30,8 @@ def run(app: typer.Typer, name: str) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")  # as standard error does: a bar must not end a report
     try:
         status = app(standalone_mode=False, prog_name=name)
-        sys.stdout.flush()
+        if sys.stdout:
+            sys.stdout.flush()
         if status == INTERRUPTED:
             return _stopped("interrupted", INTERRUPTED, as_json)
         return status if isinstance(status, int) else 0
@@ -73,13 +75,23 @@ def _terminate(_number: int, _frame: FrameType | None) -> None:
 
 def _stopped(how: str, status: int, as_json: bool) -> int:
     if as_json:
-        print(json.dumps({"ok": False, "exit_code": status, "code": how, "message": how}))
-    print(f"{how}; nothing half-written is left", file=sys.stderr)
+        _tell(json.dumps({"ok": False, "exit_code": status, "code": how, "message": how}), sys.stdout)
+    _tell(f"{how}; nothing half-written is left", sys.stderr)
     return status
 
 
 def _report(error: GcslError, as_json: bool) -> int:
     if as_json:
-        print(json.dumps(error.as_dict()))
-    print(one_line(str(error), limit=400), file=sys.stderr)
+        _tell(json.dumps(error.as_dict()), sys.stdout)
+    _tell(one_line(str(error), limit=400), sys.stderr)
     return error.exit_status
+
+
+def _tell(line: str, stream: TextIO | None) -> None:
+    """Prints a last line. A stream that takes no more (closed, full) must not change the exit status."""
+    if stream is None:
+        return
+    try:
+        print(line, file=stream, flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

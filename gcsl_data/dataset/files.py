@@ -24,6 +24,7 @@ def staged(target: Path) -> Iterator[Path]:
     """
     require_absent(target)
     staging = target.parent / f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}.incomplete"
+    new_parents = [parent for parent in target.parents if not parent.exists()]
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         staging.mkdir()
@@ -32,11 +33,16 @@ def staged(target: Path) -> Iterator[Path]:
         require_absent(target)
         staging.rename(target)
         _fsync_folder(target.parent)
+    except BrokenPipeError:
+        raise  # whoever listened to the progress went away; the disk is fine
     except OSError as error:
         raise from_os_error(error, target) from error
     finally:
         with suppress(OSError):
             shutil.rmtree(staging)
+        with suppress(OSError):  # rmdir refuses a folder that is not empty, as after success
+            for parent in new_parents:
+                parent.rmdir()
 
 
 def require_absent(target: Path) -> None:

@@ -217,9 +217,18 @@ def test_a_build_that_breaks_off_leaves_nothing_behind(tmp_path: Path, error: Ba
     engine.error = error
 
     with pytest.raises(type(error)):
-        build(plan, engine, tmp_path / "out")
+        build(plan, engine, tmp_path / "new" / "folders" / "out")
 
     assert tree(tmp_path) == ["log.jsonl"]
+
+
+def test_folders_on_the_way_to_the_output_are_made(tmp_path: Path) -> None:
+    log = write_jsonl(tmp_path / "log.jsonl", make_rows(REWARDS[:50]))
+
+    manifest = expand(tmp_path / "new" / "folders" / "out", log)
+
+    assert load(tmp_path / "new" / "folders" / "out") == manifest
+    assert sorted(path.name for path in (tmp_path / "new" / "folders").iterdir()) == ["out"]
 
 
 LIMITED = """

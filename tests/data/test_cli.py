@@ -458,6 +458,44 @@ def test_a_reader_that_went_away_is_no_error_of_ours(tmp_path: Path, arguments: 
     assert b"Exception" not in talk
 
 
+@pytest.mark.parametrize("arguments", [["stats", "nowhere.jsonl", "--json"], ["nonsense", "--json"]])
+def test_an_error_that_nobody_reads_keeps_its_status(tmp_path: Path, arguments: list[str]) -> None:
+    status, talk = _closed_pipe(*arguments, cwd=tmp_path)
+
+    assert status == (66 if arguments[0] == "stats" else 2)
+    assert len(talk.splitlines()) == 1
+
+
+def test_a_listener_to_the_progress_who_went_away_stops_the_build_cleanly(folder: Path) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    command = [*PROGRAM, "expand", "log.jsonl", "--progress", "plain"]
+
+    done = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, stderr=write, check=False)
+    os.close(write)
+
+    assert done.returncode == 141
+    assert tree(folder) == ["log.jsonl"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+@pytest.mark.parametrize("arguments", [["stats", "log.jsonl"], ["stats", "log.jsonl", "--json"], ["templates"]])
+def test_a_full_standard_output_is_exit_74(folder: Path, arguments: list[str]) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run([*PROGRAM, *arguments], cwd=folder, stdout=full, stderr=subprocess.PIPE, check=False)
+
+    assert done.returncode == 74
+    assert done.stderr.decode().splitlines() == ["error[GD7402]: output: No space left on device"]
+
+
+def test_a_closed_standard_output_is_no_crash(folder: Path) -> None:
+    command = f"exec {' '.join(PROGRAM)} stats log.jsonl --json >&-"
+
+    done = subprocess.run(["sh", "-c", command], cwd=folder, stderr=subprocess.PIPE, check=False)
+
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 def test_a_terminal_that_knows_ascii_only_is_no_error(folder: Path) -> None:
     done = gcsl_data_process("stats", "log.jsonl", cwd=folder, environment={"PYTHONIOENCODING": "ascii"})
 
