@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from gcsl_data.errors import GcslError, UsageError, one_line
+from gcsl_train import __version__
 
 VERBS = ("train", "plan", "generate", "merge")
 TRACEBACK = "GCSL_TRACEBACK"
@@ -27,8 +28,18 @@ IntOpt = int | None
 FloatOpt = float | None
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        _result(f"gcsl-train {__version__}\n")
+        raise typer.Exit
+
+
 @app.callback()
-def _gcsl_train() -> None:
+def _gcsl_train(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="print it")
+    ] = False,
+) -> None:
     """Shards of a gcsl dataset in, a LoRA adapter out."""
 
 
@@ -142,17 +153,27 @@ def merge(
 def main(argv: list[str] | None = None) -> int:
     """Run the command line and give its exit status; nothing but the status and the printed lines comes out."""
     words = list(sys.argv[1:] if argv is None else argv)
-    if words and words[0] not in (*VERBS, "--help"):
-        words.insert(0, "train")
     traceback = os.environ.get(TRACEBACK, "") not in ("", "0")
     if "--traceback" in words:
         words.remove("--traceback")
         traceback = True
     _quiet_libraries()
     try:
-        return int(app(args=words, prog_name="gcsl-train", standalone_mode=False) or 0)
+        return int(app(args=_with_verb(words), prog_name="gcsl-train", standalone_mode=False) or 0)
     except BaseException as error:
         return _failed(error, traceback=traceback)
+
+
+def _with_verb(words: list[str]) -> list[str]:
+    """The words with `train` before them, when they begin with none of ours. A verb that was mistyped is UsageError (2)."""
+    if not words or words[0] in (*VERBS, "--help", "--version"):
+        return words
+    if not words[0].startswith("-") and not Path(words[0]).exists():
+        from gcsl_train.errors import nearest
+
+        if "did you mean" in (hint := nearest(words[0], list(VERBS))):
+            raise UsageError("GT0220", f"no command {words[0]!r}; {hint} (nor is there a dataset of that name)")
+    return ["train", *words]
 
 
 def _failed(error: BaseException, *, traceback: bool) -> int:
@@ -164,6 +185,9 @@ def _failed(error: BaseException, *, traceback: bool) -> int:
     if isinstance(error, BrokenPipeError):
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - or the interpreter complains while it exits
         return 141
+    if type(error).__name__ == "NoArgsIsHelpError":  # its message is the whole help
+        print(error.format_message(), file=sys.stderr)  # type: ignore[attr-defined]
+        return 2
     if hasattr(error, "format_message"):  # typer's own errors; where their class lives differs between versions
         error = UsageError("GT0200", f"{error.format_message()} (see --help)")  # type: ignore[attr-defined]
     if type(error).__name__ == "Stopped":

@@ -5,7 +5,6 @@ from typing import get_args
 
 import torch
 
-from gcsl_data.dataset import manifest as manifests
 from gcsl_data.errors import OutputError, UsageError
 from gcsl_train import adapter
 from gcsl_train import goals as goal_books
@@ -14,6 +13,7 @@ from gcsl_train.config import Dtype
 from gcsl_train.generate import Sampling, read_prompts, write_log
 from gcsl_train.meter import Say
 from gcsl_train.runfolder import RunFolder
+from gcsl_train.shards import read_manifest
 
 
 def answer(
@@ -39,7 +39,7 @@ def answer(
     if out != "-" and Path(out).exists():
         raise OutputError("GT7304", f"{out} exists; choose another -o")
     folder = RunFolder(Path(run)) if run is not None else None
-    book = goal_books.read(folder.goals) if folder else goal_books.from_manifest(manifests.load(str(data)))
+    book = goal_books.read(folder.goals) if folder else goal_books.from_manifest(read_manifest(str(data)))
     asked = book.ask(goal)
     rows = read_prompts(prompts)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

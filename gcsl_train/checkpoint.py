@@ -21,6 +21,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from gcsl_data.errors import DataError, InputError
+from gcsl_train.errors import reason
 from gcsl_train.files import staged_folder, write_json, write_tensors
 from gcsl_train.meter import Say
 
@@ -37,6 +38,16 @@ class Position:
     epoch: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Saved:
+    """A complete checkpoint as it lies on disk: where, how far it is, of which run, and the hashes of its files."""
+
+    path: Path
+    position: Position
+    fingerprint: dict[str, Any]
+    hashes: dict[str, str]
+
+
 def save(parent: Path, position: Position, *, model: Any, optimizer: Any, fingerprint: dict[str, Any]) -> Path:
     """Write `parent`/step-N and then remove checkpoints beyond the newest two; gives the new folder.
 
@@ -46,7 +57,7 @@ def save(parent: Path, position: Position, *, model: Any, optimizer: Any, finger
     with staged_folder(final) as staging:
         write_tensors(staging / ADAPTER, adapter_tensors(model))
         write_tensors(staging / OPTIMIZER, _optimizer_tensors(model, optimizer))
-        hashes = {name: _sha256(staging / name) for name in (ADAPTER, OPTIMIZER)}
+        hashes = {name: sha256(staging / name) for name in (ADAPTER, OPTIMIZER)}
         state = {"step": position.step, "epoch": position.epoch, "files": hashes, "fingerprint": fingerprint}
         write_json(staging / STATE, state)
     for _, old in _numbered(parent)[:-KEPT]:
@@ -54,7 +65,7 @@ def save(parent: Path, position: Position, *, model: Any, optimizer: Any, finger
     return final
 
 
-def choose(parent: Path, resume: str, *, say: Say) -> Path | None:
+def choose(parent: Path, resume: str, *, say: Say) -> Saved | None:
     """The checkpoint that `--resume` means: none, the newest complete one (auto), or the one at a path.
 
     A damaged checkpoint is passed over with a word by auto; when none is whole, or one is named by path and is not, that is
@@ -65,18 +76,34 @@ def choose(parent: Path, resume: str, *, say: Say) -> Path | None:
     if resume != "auto":
         if not Path(resume).is_dir():
             raise InputError("GT6605", f"{resume} is no checkpoint folder; give RUN/checkpoints/step-N, or auto")
-        return Path(resume)
+        return read(Path(resume))
     candidates = _numbered(parent)
     for _, path in reversed(candidates):
         try:
-            _read_state(path)
+            return read(path)
         except DataError as error:
             say(f"warning: passing over a checkpoint: {error.message}")
-            continue
-        return path
     if candidates:
         raise DataError("GT6517", f"no checkpoint in {parent} is complete; remove the run folder to start again")
     return None
+
+
+def read(path: Path) -> Saved:
+    """The checkpoint in a folder, its files verified but not loaded. Raises DataError (65) unless they are as saved."""
+    try:
+        state = json.loads((path / STATE).read_text(encoding="utf-8"))
+        hashes = {name: state["files"][name] for name in (ADAPTER, OPTIMIZER)}
+        whole = all(sha256(path / name) == digest for name, digest in hashes.items())
+        if not (type(state["step"]) is int and type(state["epoch"]) is int and isinstance(state["fingerprint"], dict)):
+            raise ValueError("a counter or the fingerprint is missing")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            "GT6517", f"{path} is no complete checkpoint ({reason(error)}); resume from another one"
+        ) from None
+    if not whole:
+        raise DataError("GT6517", f"{path} is damaged: a file is not the one that was saved; resume from another one")
+    position = Position(step=state["step"], epoch=state["epoch"])
+    return Saved(path=path, position=position, fingerprint=state["fingerprint"], hashes=hashes)
 
 
 def newest(parent: Path) -> Path | None:
@@ -91,22 +118,15 @@ def drop_after(parent: Path, step: int) -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def load(path: Path, *, model: Any, optimizer: Any, fingerprint: dict[str, Any]) -> Position:
+def load(path: Path, *, model: Any, optimizer: Any) -> None:
     """Put a checkpoint's adapter and optimizer state in place.
 
-    Raises DataError (65) when a file is damaged, holds a value that is not finite, or belongs to a run with another
-    dataset, model or setting; the message names what differs.
+    Raises DataError (65) when a file is damaged, holds a value that is not finite, or does not fit the model.
     """
-    state = _read_state(path)
-    saved = state["fingerprint"]
-    different = [key for key in sorted({*saved, *fingerprint}) if saved.get(key) != fingerprint.get(key)]
-    if different:
-        pairs = ", ".join(f"{k} {saved.get(k)!r} then, {fingerprint.get(k)!r} now" for k in different)
-        raise DataError("GT6516", f"{path} is of another run: {pairs}; use the same settings or a new --out")
     try:
         adapter, moments = load_file(path / ADAPTER), load_file(path / OPTIMIZER)
     except (SafetensorError, OSError) as error:
-        raise DataError("GT6517", f"{path} is damaged ({error}); resume from another checkpoint") from None
+        raise DataError("GT6517", f"{path} is damaged ({reason(error)}); resume from another checkpoint") from None
     for name, tensor in {**adapter, **moments}.items():
         if not torch.isfinite(tensor).all():
             raise DataError(
@@ -114,7 +134,6 @@ def load(path: Path, *, model: Any, optimizer: Any, fingerprint: dict[str, Any])
             )
     _place_adapter(path, model, adapter)
     _place_moments(path, model, optimizer, moments)
-    return Position(step=state["step"], epoch=state["epoch"])
 
 
 def adapter_tensors(model: Any) -> dict[str, torch.Tensor]:
@@ -163,20 +182,6 @@ def _place_moments(path: Path, model: Any, optimizer: Any, tensors: dict[str, to
         }
 
 
-def _read_state(path: Path) -> dict[str, Any]:
-    """state.json of a checkpoint whose files have the hashes it names."""
-    try:
-        state = json.loads((path / STATE).read_text(encoding="utf-8"))
-        whole = all(_sha256(path / name) == state["files"][name] for name in (ADAPTER, OPTIMIZER))
-        if not (type(state["step"]) is int and type(state["epoch"]) is int and isinstance(state["fingerprint"], dict)):
-            raise ValueError("a counter or the fingerprint is missing")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError("GT6517", f"{path} is no complete checkpoint ({error}); resume from another one") from None
-    if not whole:
-        raise DataError("GT6517", f"{path} is damaged: a file is not the one that was saved; resume from another one")
-    return state
-
-
 def _numbered(parent: Path) -> list[tuple[int, Path]]:
     """The checkpoints of a run, oldest first."""
     if not parent.is_dir():
@@ -184,6 +189,7 @@ def _numbered(parent: Path) -> list[tuple[int, Path]]:
     return sorted((int(m[1]), p) for p in parent.iterdir() if (m := _FOLDER.fullmatch(p.name)) and p.is_dir())
 
 
-def _sha256(path: Path) -> str:
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -95,10 +95,15 @@ class Config:
         del tree["run"]["resume"]
         return tree
 
-    def lines(self) -> list[str]:
-        """The settings, one line per part, as they are printed when a run starts."""
-        tree = dataclasses.asdict(self)
-        return [f"{part}: " + "  ".join(f"{k}={v}" for k, v in tree[part].items()) for part in tree]
+    def changed(self) -> list[str]:
+        """The settings that are not the defaults, as flags; without those that have no default, and `resume`."""
+        parts = [(part, field) for part, kind in PARTS.items() for field in dataclasses.fields(kind)]
+        return [
+            f"{_FLAG_OF[part, field.name]} {value}"
+            for part, field in parts
+            if field.default is not dataclasses.MISSING and field.name != "resume"
+            if (value := getattr(getattr(self, part), field.name)) != field.default
+        ]
 
 
 _RULES: dict[tuple[str, str], tuple[Any, str]] = {

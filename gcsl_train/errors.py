@@ -4,7 +4,7 @@ import errno
 
 from gcsl_data.errors import GcslError, ResourceError, TrainingError, UsageError, WriteError, one_line, shown
 
-__all__ = ["internal", "nearest", "shown", "translated", "unsupported_model"]
+__all__ = ["internal", "nearest", "reason", "shown", "translated", "unsupported_model"]
 
 
 def unsupported_model(reason: str) -> UsageError:
@@ -18,6 +18,13 @@ def nearest(word: str, known: list[str]) -> str:
 
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
     return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(known))}"
+
+
+def reason(error: BaseException) -> str:
+    """Why it failed, in the system's words alone: the sentence around it names the file already."""
+    if isinstance(error, KeyError):
+        return f"no {error}"
+    return getattr(error, "strerror", None) or str(error)
 
 
 def translated(error: BaseException) -> GcslError | None:

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from gcsl_data.errors import DataError, InputError, OutputError, UsageError, shown
+from gcsl_train.errors import reason
 from gcsl_train.files import write_bytes
 from gcsl_train.goals import Asked, GoalBook
 from gcsl_train.meter import Say
@@ -61,7 +62,7 @@ def read_prompts(path: str) -> list[dict[str, Any]]:
     try:
         lines = file.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError("GT6608", f"{path} cannot be read ({error})") from None
+        raise InputError("GT6608", f"{path} cannot be read ({reason(error)})") from None
     rows = [
         {"prompt": line.rstrip("\r")} if file.suffix == ".txt" else _json_row(line, f"{path}:{number}")
         for number, line in enumerate(lines, start=1)

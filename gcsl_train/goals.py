@@ -8,7 +8,7 @@ from typing import Any
 from gcsl_data.dataset.goal import PLACEMENTS, Message, Messages, Placement, place
 from gcsl_data.dataset.manifest import Format, Goal, Manifest
 from gcsl_data.errors import DataError, UsageError
-from gcsl_train.errors import nearest
+from gcsl_train.errors import nearest, reason
 
 WORDS = ("highest", "lowest", "none")
 
@@ -95,7 +95,9 @@ def read(path: Path) -> GoalBook:
             if not (isinstance(goal["index"], int) and isinstance(goal["text"], str) and "dropped" in goal):
                 raise ValueError("a goal without index, text or dropped")
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise DataError("GT6514", f"{path} cannot be read ({error}); is this a run folder of gcsl-train?") from None
+        raise DataError(
+            "GT6514", f"{path} cannot be read ({reason(error)}); is this a run folder of gcsl-train?"
+        ) from None
     return book
 
 

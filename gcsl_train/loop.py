@@ -58,6 +58,7 @@ class Loop:
     optimizer: torch.optim.Optimizer
     base: str
     book: GoalBook
+    saved: checkpoint.Saved | None
     fingerprint: dict[str, Any]
     description: dict[str, Any]
 
@@ -198,14 +199,10 @@ class Loop:
         )
 
     def _resume(self) -> Position:
-        path = checkpoint.choose(self.run_folder.checkpoints, self.config.run.resume, say=self.say)
-        if path is None:
+        if self.saved is None:
             return Position(step=0, epoch=0)
-        position = checkpoint.load(
-            path, model=self.policy.model, optimizer=self.optimizer, fingerprint=self.fingerprint
-        )
-        self.say(f"resuming after step {position.step} from {path}")
-        return position
+        checkpoint.load(self.saved.path, model=self.policy.model, optimizer=self.optimizer)
+        return self.saved.position
 
     def _save(self, position: Position) -> None:
         if self.accelerator.is_main_process:

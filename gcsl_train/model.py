@@ -13,7 +13,7 @@ import torch
 
 from gcsl_data.errors import GcslError, InputError, UsageError
 from gcsl_train import config
-from gcsl_train.errors import shown, translated
+from gcsl_train.errors import reason, shown, translated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +42,8 @@ def find(model: str) -> Source:
         return Source(kind="folder", name=path.resolve().name, location=str(path))
     if path.exists() or path.is_absolute() or model.startswith((".", "~")) or path.suffix == ".gguf":
         raise InputError("GT6603", f"{model} is no model: expected a hub id, a model folder or a .gguf file")
+    if "/" not in model and not _cached(model):
+        raise InputError("GT6603", f"no model folder or .gguf file {model!r} here, and hub ids look like owner/name")
     return Source(kind="hub", name=model, location=model)
 
 
@@ -77,16 +79,15 @@ def load_model(source: Source, *, dtype: torch.dtype, attention: str) -> Any:
 
 
 def weights_sha256(source: Source) -> str:
-    """SHA-256 of the .gguf file, or over the names and hashes of a folder's safetensors files (sorted by name)."""
+    """SHA-256 of the .gguf file, or over the names and hashes of the model's safetensors files (sorted by name).
+
+    Weights of a hub model that are not here yet are fetched. Raises InputError (66) when they cannot be.
+    """
     folder = Path(source.location)
     if source.file is not None:
         return _file_sha256(folder / source.file)
-    if source.kind == "hub":
-        from transformers.utils.hub import cached_file
-
-        folder = Path(str(cached_file(source.location, "config.json"))).parent
     digest = hashlib.sha256()
-    for path in sorted(folder.glob("*.safetensors")):
+    for path in sorted(_hub_weights(source) if source.kind == "hub" else folder.glob("*.safetensors")):
         digest.update(f"{path.name} {_file_sha256(path)}\n".encode())
     return digest.hexdigest()
 
@@ -138,10 +139,39 @@ def _file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _hub_weights(source: Source) -> list[Path]:
+    """The safetensors files of a hub model, in the hub's cache: one file, or the shards that its index names."""
+    from transformers.utils import hub
+
+    _quiet()
+    optional: dict[str, Any] = {
+        "_raise_exceptions_for_missing_entries": False,
+        "_raise_exceptions_for_connection_errors": False,
+    }
+    try:
+        if single := hub.cached_file(source.location, "model.safetensors", **optional):
+            return [Path(single)]
+        index = hub.cached_file(source.location, "model.safetensors.index.json")
+        return [Path(shard) for shard in hub.get_checkpoint_shard_files(source.location, index)[0]]
+    except (OSError, ValueError, KeyError) as error:
+        raise _not_loaded(source, "weights", error) from None
+
+
+def _cached(model: str) -> bool:
+    """Whether a hub id is in the cache. A few old ones have no owner; the network is not asked for what looks like a typo."""
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        return isinstance(try_to_load_from_cache(model, "config.json"), str)
+    except HFValidationError:
+        return False
+
+
 def _not_loaded(source: Source, what: str, error: Exception) -> GcslError:
     known = translated(error)
-    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return known or InputError("GT6604", f"cannot load the {what} of {shown(source.name, limit=80)}: {reason}")
+    why = (reason(error).strip() or type(error).__name__).splitlines()[0]
+    return known or InputError("GT6604", f"cannot load the {what} of {shown(source.name, limit=80)}: {why}")
 
 
 def _quiet() -> None:

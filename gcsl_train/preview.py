@@ -4,18 +4,19 @@ from typing import Any
 
 import numpy as np
 
-from gcsl_data.dataset import manifest as manifests
 from gcsl_train import losses
 from gcsl_train import model as models
 from gcsl_train.config import Config
 from gcsl_train.meter import Say
 from gcsl_train.plan import plan
-from gcsl_train.session import load_table, plan_arguments, total_steps
+from gcsl_train.resume import plan_arguments
+from gcsl_train.session import load_table, total_steps
+from gcsl_train.shards import read_manifest
 
 
 def preview(config: Config, *, say: Say) -> dict[str, Any]:
     """Counts of the run that `config` describes: examples, tokens and packs of the first epoch, and steps in all."""
-    manifest = manifests.load(config.data.dataset)
+    manifest = read_manifest(config.data.dataset)
     losses.choose(config.run.loss, manifest.kind)
     table = load_table(config, manifest, models.find(config.model.name), say=say)
     arguments = plan_arguments(config)
@@ -27,12 +28,14 @@ def preview(config: Config, *, say: Say) -> dict[str, Any]:
     return {
         "examples": len(table.names),
         "dropped": table.dropped,
+        "max_length": config.data.max_length,
         "longest": table.longest_seen,
         "median_length": float(np.median(table.lengths)),
         "tokens": tokens,
         "supervised_tokens": int(table.supervised.sum()),
         "packs": len(packs),
         "padding": 1.0 - tokens / (len(packs) * config.data.max_length),
+        "packs_per_step": config.run.packs_per_step,
         "steps_per_epoch": epoch_steps,
         "steps": steps,
         "tokens_to_train": round(tokens * steps / epoch_steps),
@@ -41,10 +44,12 @@ def preview(config: Config, *, say: Say) -> dict[str, Any]:
 
 def as_text(counts: dict[str, Any]) -> str:
     """The counts as lines for people."""
+    c, limit = counts, f"{counts['max_length']:,}"
+    left_out = f"{c['dropped']:,} longer than {limit} tokens are left out, " if c["dropped"] else "none left out, "
     return (
-        f"{counts['examples']:,} examples ({counts['dropped']:,} too long, longest {counts['longest']:,} tokens)\n"
-        f"{counts['tokens']:,} tokens, {counts['supervised_tokens']:,} supervised\n"
-        f"{counts['packs']:,} packs, {counts['padding']:.2%} padding\n"
-        f"{counts['steps_per_epoch']:,} steps per epoch, {counts['steps']:,} steps in all, "
-        f"about {counts['tokens_to_train']:,} tokens\n"
+        f"examples  {c['examples']:,} ({left_out}the longest has {c['longest']:,})\n"
+        f"tokens    {c['tokens']:,} per epoch, {c['supervised_tokens']:,} of them in answers, which are what is learned\n"
+        f"packs     {c['packs']:,} per epoch, of up to {limit} tokens; {c['padding']:.1%} of their room stays empty\n"
+        f"steps     {c['steps']:,} in all, {c['steps_per_epoch']:,} per epoch, of up to {c['packs_per_step']:,} packs each; "
+        f"about {c['tokens_to_train']:,} tokens go through the model\n"
     )

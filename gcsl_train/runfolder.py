@@ -18,6 +18,7 @@ from typing import Any
 from gcsl_data.errors import DataError, OutputError, from_os_error
 from gcsl_train import __version__
 from gcsl_train.config import Config
+from gcsl_train.errors import reason
 from gcsl_train.files import write_bytes, write_json
 from gcsl_train.goals import GoalBook
 from gcsl_train.model import Source
@@ -85,7 +86,9 @@ class RunFolder:
         try:
             return json.loads(self.record.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise DataError("GT6515", f"{self.record} cannot be read ({error}); is this a run of gcsl-train?") from None
+            raise DataError(
+                "GT6515", f"{self.record} cannot be read ({reason(error)}); is this a run of gcsl-train?"
+            ) from None
 
     def cut_metrics(self, step: int) -> None:
         """Forget the lines after `step`, and a line that was cut short, so that each step stands once."""

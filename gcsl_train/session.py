@@ -1,15 +1,12 @@
 """From a config to a finished run folder: everything that has to be ready before the first step, and the way out after."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from gcsl_data.dataset import manifest as manifests
 from gcsl_data.dataset.manifest import Manifest
-from gcsl_data.errors import UsageError
-from gcsl_train import attention, checkpoint, launch, losses, runfolder
+from gcsl_train import attention, checkpoint, launch, losses, resume, runfolder
 from gcsl_train import model as models
 from gcsl_train.config import Config
 from gcsl_train.goals import from_manifest
@@ -17,8 +14,9 @@ from gcsl_train.loop import Loop
 from gcsl_train.meter import Say
 from gcsl_train.plan import count_steps
 from gcsl_train.policy import Policy, verify
+from gcsl_train.resume import plan_arguments
 from gcsl_train.runfolder import RunFolder
-from gcsl_train.shards import read_examples
+from gcsl_train.shards import read_examples, read_manifest
 from gcsl_train.signals import Stopped, StopSignals
 from gcsl_train.table import TokenTable, tokenise
 from gcsl_train.tokens import Encoder
@@ -26,21 +24,22 @@ from gcsl_train.tokens import Encoder
 
 def train(config: Config, *, say: Say) -> RunFolder:
     """Train as `config` says; gives the run folder with its adapter. Raises the errors of gcsl_data.errors, and Stopped."""
-    manifest = manifests.load(config.data.dataset)
+    manifest = read_manifest(config.data.dataset)
     losses.choose(config.run.loss, manifest.kind)
     run = RunFolder(Path(config.run.out))
-    _check_out(run, config.run.resume)
+    resume.check_out(run, config.run.resume)
+    source = models.find(config.model.name)
     with StopSignals() as signals:
         accelerator = launch.start()
         if not accelerator.is_main_process:
             say = _silent
-        for line in config.lines():
-            say(line)
-        loop = _prepare(config, manifest, run, accelerator, say)
+        say(_settings(config))
+        loop = _prepare(config, manifest, source, run, accelerator, say)
         accelerator.wait_for_everyone()  # until here every rank could see the folder as it was
         stopped = None
         try:
-            loop.run(signals)
+            if loop is not None:
+                loop.run(signals)
         except Stopped as stop:  # all ranks stop after the same step, so they can leave together
             stopped = stop.with_traceback(None)
         del loop
@@ -52,24 +51,10 @@ def train(config: Config, *, say: Say) -> RunFolder:
 
 def load_table(config: Config, manifest: Manifest, source: models.Source, *, say: Say) -> TokenTable:
     """The tokens of the train split under this model's tokenizer."""
+    say(f"loading the tokenizer of {source.name} ...")
     encoder = Encoder(models.load_tokenizer(source), manifest.format)
     examples = read_examples(config.data.dataset, manifest)
-    table = tokenise(examples, encoder, capacity=config.data.max_length)
-    say(
-        f"{len(table.names):,} examples, {len(table.ids):,} tokens, {int(table.supervised.sum()):,} supervised; "
-        f"{table.dropped:,} longer than {config.data.max_length} were left out"
-    )
-    return table
-
-
-def plan_arguments(config: Config) -> dict[str, int]:
-    """What the plan needs to know besides the lengths."""
-    return {
-        "seed": config.run.seed,
-        "capacity": config.data.max_length,
-        "packs_per_step": config.run.packs_per_step,
-        "window": config.data.window,
-    }
+    return tokenise(examples, encoder, capacity=config.data.max_length)
 
 
 def total_steps(config: Config, table: TokenTable) -> int:
@@ -77,11 +62,30 @@ def total_steps(config: Config, table: TokenTable) -> int:
     return config.run.max_steps or count_steps(table.lengths, epochs=config.run.epochs, **plan_arguments(config))
 
 
-def _prepare(config: Config, manifest: Manifest, run: RunFolder, accelerator: Any, say: Say) -> Loop:
-    source = models.find(config.model.name)
-    table = load_table(config, manifest, source, say=say)
-    total = total_steps(config, table)
+def _prepare(
+    config: Config, manifest: Manifest, source: models.Source, run: RunFolder, accelerator: Any, say: Say
+) -> Loop | None:
+    """The run, ready for its next step; None when it is complete. All that can be refused early is."""
     dtype = models.pick_dtype(config.model.dtype, accelerator.device)
+    saved = checkpoint.choose(run.checkpoints, config.run.resume, say=say)
+    sha256 = models.weights_sha256(source) if saved else ""
+    identity = {"dataset_id": manifest.dataset_id, "sha256": sha256, "dtype": str(dtype)}
+    if saved:
+        total = resume.expected_steps(config, run)
+        resume.compare(saved, resume.fingerprint(config, **identity, total=total))
+        if resume.is_complete(run, saved, total):
+            say(f"{run.path} is already complete: {saved.position.step:,} steps")
+            return None
+    table = load_table(config, manifest, source, say=say)
+    say(
+        f"{len(table.names):,} examples, {len(table.ids):,} tokens, {int(table.supervised.sum()):,} supervised; "
+        f"{table.dropped:,} longer than {config.data.max_length} were left out"
+    )
+    total = total_steps(config, table)
+    if saved:
+        resume.compare(saved, resume.fingerprint(config, **identity, total=total))
+        say(f"resuming after step {saved.position.step} from {saved.path}")
+    say(f"loading {source.name} ...")
     base = models.load_model(source, dtype=dtype, attention=attention.register())
     if config.model.gradient_checkpointing:
         models.checkpoint_activations(base)
@@ -95,7 +99,7 @@ def _prepare(config: Config, manifest: Manifest, run: RunFolder, accelerator: An
         f"{source.name} in {number_kind} on {accelerator.device.type}, {world} process{'es' if world > 1 else ''}, "
         f"{sum(p.numel() for p in trained):,} trained parameters"
     )
-    sha256 = models.weights_sha256(source)
+    identity["sha256"] = sha256 = sha256 or models.weights_sha256(source)
     counts = {"steps": total, "examples": len(table.names), "dropped": table.dropped}
     return Loop(
         config=config,
@@ -111,39 +115,17 @@ def _prepare(config: Config, manifest: Manifest, run: RunFolder, accelerator: An
         ),
         base=source.name,
         book=from_manifest(manifest),
-        fingerprint=_fingerprint(config, manifest.dataset_id, sha256, str(dtype), total),
+        saved=saved,
+        fingerprint=resume.fingerprint(config, **identity, total=total),
         description=runfolder.description(source, sha256, manifest.dataset_id, **counts),
     )
 
 
-def _fingerprint(config: Config, dataset_id: str, sha256: str, dtype: str, total: int) -> dict[str, Any]:
-    """Everything that decides the numbers of a run, flat; devices and ranks are not in it.
-
-    The length of the run counts only when the learning rate depends on it.
-    """
-    optim = asdict(config.optim)
-    fixed_rate = config.optim.schedule == "constant" and config.optim.warmup == 0
-    return {
-        "dataset_id": dataset_id,
-        "model_sha256": sha256,
-        "dtype": dtype,
-        "steps": None if fixed_rate else total,
-        "loss": config.run.loss,
-        **plan_arguments(config),
-        **{f"lora_{name}": value for name, value in asdict(config.lora).items()},
-        **optim,
-    }
-
-
-def _check_out(run: RunFolder, resume: str) -> None:
-    """The run folder must be free, or be the one that is resumed."""
-    run.check_free(resuming=resume != "never")
-    inside = run.checkpoints.resolve()
-    if resume not in ("never", "auto") and run.record.is_file() and Path(resume).resolve().parent != inside:
-        raise UsageError(
-            "GT0217", f"{resume} is not a checkpoint of {run.path}; choose a new --out to branch off from it"
-        )
-    run.check_writable()
+def _settings(config: Config) -> str:
+    """The settings that a run was given, in one line; the defaults go without saying."""
+    changed = config.changed()
+    rest = "the others are the defaults; run.json will hold them all"
+    return f"settings: {', '.join(changed)} ({rest})" if changed else "settings: the defaults (run.json will hold them)"
 
 
 def _silent(line: str) -> None:

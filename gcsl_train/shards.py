@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from gcsl_data.dataset import manifest as manifests
 from gcsl_data.dataset.goal import Message
 from gcsl_data.dataset.manifest import Manifest, verified_shard
 from gcsl_data.errors import DataError
@@ -23,6 +24,21 @@ class Example:
     prompt: str | list[Message]
     completion: str | list[Message]
     weight: float
+
+
+def read_manifest(folder: str | Path) -> Manifest:
+    """The manifest of a dataset, which must be the one that was written: its content must have the id it carries.
+
+    Raises InputError (66) and DataError (65).
+    """
+    manifest = manifests.load(folder)
+    if manifest.identified().dataset_id != manifest.dataset_id:
+        raise DataError(
+            "GT6524",
+            f"the manifest of {folder} does not match its content (it was edited after it was written); "
+            "restore it or build the dataset again",
+        )
+    return manifest
 
 
 def read_examples(folder: str | Path, manifest: Manifest, *, split: str = SPLIT) -> Iterator[Example]:

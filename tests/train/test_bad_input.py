@@ -5,6 +5,8 @@ import shutil
 
 import pytest
 
+from gcsl_data.dataset.manifest import load
+
 from .support import command, make_dataset, make_model, make_rows, metrics
 
 SIZES = ("--max-length", 128, "--packs-per-step", 2)
@@ -51,10 +53,17 @@ def test_a_null_in_the_data_names_its_row(model, tmp_path, capsys):
     refused(capsys, dataset, "--model", model, "--out", tmp_path / "run", status=65, said="row 4")
 
 
-@pytest.mark.parametrize("name", ["./none", "/none/at/all", "none.gguf", "no-such-owner/no-such-model"])
+@pytest.mark.parametrize("name", ["./none", "/none/at/all", "none.gguf", "no-such-owner/no-such-model", "nosuchmodel"])
 def test_a_model_that_is_not_there(dataset, tmp_path, capsys, name):
     refused(capsys, dataset, "--model", name, "--out", tmp_path / "run", status=66, said=name.split("/")[-1])
     assert not (tmp_path / "run").exists()
+
+
+def test_a_model_name_that_cannot_be_a_hub_id_is_refused_without_asking_the_hub(dataset, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("gcsl_train.model.load_tokenizer", None)
+    said = "no model folder or .gguf file 'nosuchmodel' here, and hub ids look like owner/name"
+    refused(capsys, dataset, "--model", "nosuchmodel", "--out", tmp_path / "run", status=66, said=said)
+    refused(capsys, "plan", dataset, "--model", "no such model", status=66, said="hub ids look like owner/name")
 
 
 def test_a_model_folder_without_weights(dataset, model, tmp_path, capsys):
@@ -131,8 +140,49 @@ def test_a_checkpoint_of_other_settings_names_what_differs(dataset, model, tmp_p
     assert command(*words) == 0
     refused(capsys, *words, "--resume", "auto", "--seed", 5, status=65, said="seed 0 then, 5 now")
     other = make_dataset(tmp_path / "other", make_rows(30))
-    refused(capsys, other, *words[1:], "--resume", "auto", status=65, said="dataset_id")
+    then, now = (load(folder).dataset_id[:8] for folder in (dataset, other))
+    said = f"dataset_id {then} then, {now} now"
+    refused(capsys, other, *words[1:], "--resume", "auto", status=65, said=said)
+    steady = ("--schedule", "constant", "--warmup", 0)
+    said = "schedule 'cosine' then, 'constant' now, warmup 0.03 then, 0.0 now; use"
+    refused(capsys, *words, *steady, "--resume", "auto", status=65, said=said)
+    refused(
+        capsys,
+        *words,
+        "--model",
+        make_model(tmp_path / "tiny", family="qwen3"),
+        "--resume",
+        "auto",
+        status=65,
+        said="model_sha256",
+    )
     assert len(metrics(tmp_path / "run")) == 2
+
+
+def test_another_length_is_refused_in_words_before_the_model_is_loaded(dataset, model, tmp_path, capsys, monkeypatch):
+    run = tmp_path / "run"
+    words = (dataset, "--model", model, "--out", run, *SIZES, "--save-every", 1, "--resume", "auto")
+    assert command(*words, "--max-steps", 2) == 0
+    monkeypatch.setattr("gcsl_train.model.load_model", None)
+    said = f"{run} finished its 2 steps; its learning-rate schedule was laid out for 2, so it cannot be made longer (4 now)"
+    refused(capsys, *words, "--max-steps", 4, status=65, said=said)
+    refused(capsys, *words, "--epochs", 2, status=65, said="laid out for 2, so it cannot be made longer")
+    shutil.rmtree(run / "checkpoints" / "step-2")
+    refused(capsys, *words, "--max-steps", 1, status=65, said=f"{run} is at step 1 of its 2 steps")
+    refused(capsys, *words, "--max-steps", 4, status=65, said="--schedule constant --warmup 0 from the start")
+
+
+def test_a_manifest_that_was_edited_is_refused_by_every_command(dataset, model, tmp_path, capsys):
+    shutil.copytree(dataset, tmp_path / "d")
+    manifest = tmp_path / "d" / "manifest.json"
+    manifest.write_text(manifest.read_text().replace("at least 0.80", "at least 0.99"))
+    (tmp_path / "p.txt").write_text("red\n")
+    said = "does not match its content (it was edited after it was written)"
+    refused(capsys, tmp_path / "d", "--model", model, "--out", tmp_path / "run", status=65, said=said)
+    refused(capsys, "plan", tmp_path / "d", "--model", model, status=65, said=said)
+    words = ("generate", "--model", model, "--data", tmp_path / "d", "--prompts", tmp_path / "p.txt")
+    refused(capsys, *words, status=65, said=said)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_damaged_checkpoint_is_passed_over_or_refused(dataset, model, tmp_path, capsys):

@@ -81,10 +81,34 @@ def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(dataset, model, tmp_
         assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
 
 
-def test_a_finished_run_can_be_resumed_and_stays_as_it_is(dataset, model, tmp_path):
-    flags = ("--max-steps", 2)
-    first = train(dataset, model, tmp_path / "run", *flags)
-    assert train(dataset, model, tmp_path / "run", *flags, "--resume", "auto") == first
+@pytest.mark.parametrize("flags", [("--max-steps", 2), ("--epochs", 1)])
+def test_a_finished_run_is_said_to_be_complete_before_anything_is_loaded(dataset, model, tmp_path, capsys, flags):
+    run = tmp_path / "run"
+    first = train(dataset, model, run, *flags)
+    before = {p: p.stat().st_mtime_ns for p in run.rglob("*")}
+    capsys.readouterr()
+    assert train(dataset, model, run, *flags, "--resume", "auto") == first
+    out, err = capsys.readouterr()
+    assert out == f"{run}\n"
+    assert err.splitlines()[-1] == f"{run} is already complete: {len(first)} steps"
+    assert "loading" not in err
+    assert {p: p.stat().st_mtime_ns for p in run.rglob("*")} == before
+
+
+def test_a_run_at_a_constant_rate_can_be_made_longer_and_is_complete_only_with_its_last_adapter(
+    dataset, model, tmp_path, capsys
+):
+    run, flags = tmp_path / "run", ("--learning-rate", 5e-3, *STEADY)
+    train(dataset, model, run, "--max-steps", 2, *flags)
+    shutil.copytree(run / "adapter", tmp_path / "old")
+    assert len(train(dataset, model, run, "--max-steps", 3, *flags, "--resume", "auto")) == 3
+    finished = (run / "adapter" / "adapter_model.safetensors").read_bytes()
+    shutil.rmtree(run / "adapter")
+    (tmp_path / "old").rename(run / "adapter")  # as if the run had died between its checkpoint and its adapter
+    capsys.readouterr()
+    train(dataset, model, run, "--max-steps", 3, *flags, "--resume", "auto")
+    assert "complete" not in capsys.readouterr().err
+    assert (run / "adapter" / "adapter_model.safetensors").read_bytes() == finished
 
 
 def test_resume_auto_without_a_checkpoint_starts_fresh(dataset, model, tmp_path):
@@ -163,3 +187,20 @@ def test_the_plan_predicts_the_run(dataset, model, tmp_path, capsys):
     assert counts["tokens"] == sum(line["tokens"] for line in lines)
     assert counts["supervised_tokens"] == sum(line["supervised_tokens"] for line in lines)
     assert (counts["examples"], counts["dropped"]) == (46, 2)
+
+
+def test_the_plan_says_each_count_once(dataset, model, capsys):
+    assert command("plan", dataset, "--model", model, *SIZES) == 0
+    out, err = capsys.readouterr()
+    assert [line.split()[0] for line in out.splitlines()] == ["examples", "tokens", "packs", "steps"]
+    assert "46 (2 longer than 128 tokens are left out" in out
+    assert err == "loading the tokenizer of tiny ...\n"
+
+
+def test_a_run_prints_the_settings_that_are_no_defaults_and_what_it_waits_for(dataset, model, tmp_path, capsys):
+    train(dataset, model, tmp_path / "run", "--max-steps", 1, "--lora-rank", 4)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith("settings: max-length 128, lora-rank 4, max-steps 1, packs-per-step 2 (")
+    assert lines[1] == "loading the tokenizer of tiny ..."
+    assert lines[3] == "loading tiny ..."
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["config"]["optim"]["schedule"] == "cosine"
