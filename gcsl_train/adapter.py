@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 
 from gcsl_data.errors import DataError, InputError, UsageError
 from gcsl_train import model as models
 from gcsl_train.checkpoint import ADAPTER, adapter_tensors
+from gcsl_train.errors import reason, translated
 from gcsl_train.files import staged_folder, write_tensors
 from gcsl_train.goals import GoalBook
 from gcsl_train.runfolder import RunFolder
@@ -49,9 +51,14 @@ def card(book: GoalBook, *, base: str) -> str:
 def base_of(run: RunFolder, model: str | None) -> models.Source:
     """The base model of a run: the hub id it recorded, or the `--model` that was given, whose hash must be the recorded one.
 
-    Raises UsageError (2) when a local base has to be named, DataError (65) when another model was given.
+    Raises InputError (66) for an unfinished run, UsageError (2) when a local base has to be named, DataError (65) when
+    another model was given.
     """
-    recorded = run.describe()["model"]
+    if not (run.adapter / ADAPTER).is_file():
+        raise InputError("GT6606", f"{run.path} has no adapter yet; finish it with train ... --resume auto")
+    recorded = run.describe().get("model")
+    if not isinstance(recorded, dict) or not {"kind", "name", "sha256"} <= recorded.keys():
+        raise DataError("GT6515", f"{run.record} names no model; is this a run of gcsl-train?")
     if model is None:
         if recorded["kind"] != "hub":
             raise UsageError("GT0216", f"the base model {recorded['name']} is a local file; say where with --model")
@@ -62,14 +69,19 @@ def base_of(run: RunFolder, model: str | None) -> models.Source:
     return source
 
 
-def load(run: RunFolder, source: models.Source, *, dtype: torch.dtype) -> Any:
-    """The base model with the run's adapter on it, ready to generate. Raises InputError (66) for an unfinished run."""
+def put_on(base: Any, run: RunFolder) -> Any:
+    """The base model with the run's adapter on it, ready to generate.
+
+    Raises DataError (65) for an adapter that is damaged.
+    """
     from peft import PeftModel
 
-    if not (run.adapter / ADAPTER).is_file():
-        raise InputError("GT6606", f"{run.path} has no adapter yet; finish it with train ... --resume auto")
-    base = models.load_model(source, dtype=dtype, attention="sdpa")
-    return PeftModel.from_pretrained(base, str(run.adapter)).eval()
+    try:
+        return PeftModel.from_pretrained(base, str(run.adapter)).eval()
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        if translated(error):
+            raise
+        raise DataError("GT6525", f"{run.adapter} is damaged ({reason(error)}); train it again") from None
 
 
 def merge(run: RunFolder, *, model: str | None, out: Path) -> None:
@@ -77,10 +89,13 @@ def merge(run: RunFolder, *, model: str | None, out: Path) -> None:
 
     Folding in 16 bit would round the update away, hence float32. Raises OutputError (73) when `out` exists.
     """
+    run.check_here()
     RunFolder(out).check_free(resuming=False)
+    RunFolder(out).check_writable()
     source = base_of(run, model)
-    merged = load(run, source, dtype=torch.float32).merge_and_unload()
     tokenizer = models.load_tokenizer(source)
+    base = models.load_model(source, dtype=torch.float32, attention="sdpa")
+    merged = put_on(base, run).merge_and_unload()
     with staged_folder(out) as staging:
         merged.save_pretrained(str(staging))
         tokenizer.save_pretrained(str(staging))

@@ -10,10 +10,11 @@ from gcsl_train import adapter
 from gcsl_train import goals as goal_books
 from gcsl_train import model as models
 from gcsl_train.config import Dtype
-from gcsl_train.generate import Sampling, read_prompts, write_log
+from gcsl_train.generate import Sampling, make_jobs, read_prompts, write_log
 from gcsl_train.meter import Say
 from gcsl_train.runfolder import RunFolder
 from gcsl_train.shards import read_manifest
+from gcsl_train.tokens import Encoder
 
 
 def answer(
@@ -36,27 +37,22 @@ def answer(
         raise UsageError("GT0219", "generate takes RUN (and --model for a local base), or --model MODEL --data DIR")
     if dtype not in get_args(Dtype):
         raise UsageError("GT0208", f"--dtype must be one of {', '.join(get_args(Dtype))}, found {dtype!r}")
-    if out != "-" and Path(out).exists():
-        raise OutputError("GT7304", f"{out} exists; choose another -o")
+    if out != "-":
+        if Path(out).exists():
+            raise OutputError("GT7304", f"{out} exists; choose another -o")
+        RunFolder(Path(out)).check_writable()
     folder = RunFolder(Path(run)) if run is not None else None
+    if folder:
+        folder.check_here()
     book = goal_books.read(folder.goals) if folder else goal_books.from_manifest(read_manifest(str(data)))
     asked = book.ask(goal)
     rows = read_prompts(prompts)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     numbers = models.pick_dtype(dtype, device)  # type: ignore[arg-type]
-    if folder:
-        source = adapter.base_of(folder, model)
-        lm = adapter.load(folder, source, dtype=numbers)
-    else:
-        source = models.find(str(model))
-        lm = models.load_model(source, dtype=numbers, attention="sdpa")
-    write_log(
-        rows,
-        out,
-        book=book,
-        asked=asked,
-        model=lm.to(device),
-        tokenizer=models.load_tokenizer(source),
-        sampling=sampling,
-        say=say,
-    )
+    source = adapter.base_of(folder, model) if folder else models.find(str(model))
+    say(f"loading {source.name} ...")
+    encoder = Encoder(models.load_tokenizer(source), book.format)
+    jobs = make_jobs(rows, book, asked, encoder, n=sampling.n)
+    base = models.load_model(source, dtype=numbers, attention="sdpa")
+    lm = adapter.put_on(base, folder) if folder else base
+    write_log(jobs, out, asked=asked, encoder=encoder, model=lm.to(device), sampling=sampling, say=say)

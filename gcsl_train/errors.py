@@ -35,6 +35,8 @@ def translated(error: BaseException) -> GcslError | None:
         return ResourceError("GT7101", f"out of memory ({first}); lower --max-length, or add --gradient-checkpointing")
     if type(error).__name__ == "SafetensorError" and "os error" in text:
         return WriteError("GT7401", f"could not write a tensor file ({text}); free some space or choose another --out")
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        return UsageError("GT0221", f"{shown(error.filename)} is too long for a file name")
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
         from gcsl_data.errors import from_os_error
 

@@ -9,11 +9,11 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
-from gcsl_data.errors import DataError, InputError, OutputError, UsageError, shown
+from gcsl_data.errors import DataError, InputError, OutputError, UsageError, from_os_error, shown
 from gcsl_train.errors import reason
 from gcsl_train.files import write_bytes
 from gcsl_train.goals import Asked, GoalBook
@@ -41,7 +41,7 @@ class Sampling:
         checks = {
             "--n": (self.n >= 1, "at least 1"),
             "--max-new-tokens": (self.max_new_tokens >= 1, "at least 1"),
-            "--temperature": (0 <= self.temperature < float("inf"), "0 or more"),
+            "--temperature": (self.temperature == 0 or 1e-3 <= self.temperature < float("inf"), "0, or at least 0.001"),
             "--top-p": (0 < self.top_p <= 1, "above 0 and at most 1"),
             "--seed": (0 <= self.seed < 2**63, "from 0 to 2^63 - 1"),
             "--batch-size": (self.batch_size >= 1, "at least 1"),
@@ -49,6 +49,14 @@ class Sampling:
         for flag, (holds, wanted) in checks.items():
             if not holds:
                 raise UsageError("GT0218", f"{flag} must be {wanted}")
+
+
+class Job(NamedTuple):
+    """One answer to give: the row of the prompts file, the ids that the model sees, and which sample of the row it is."""
+
+    row: dict[str, Any]
+    ids: list[int]
+    sample: int
 
 
 def read_prompts(path: str) -> list[dict[str, Any]]:
@@ -61,8 +69,10 @@ def read_prompts(path: str) -> list[dict[str, Any]]:
         raise InputError("GT6607", f"{path} is neither .jsonl (objects with `prompt`) nor .txt (one prompt per line)")
     try:
         lines = file.read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise InputError("GT6608", f"{path} cannot be read ({reason(error)})") from None
+    except UnicodeDecodeError as error:
+        raise DataError("GT6522", f"{path} is not UTF-8 ({error})") from None
     rows = [
         {"prompt": line.rstrip("\r")} if file.suffix == ".txt" else _json_row(line, f"{path}:{number}")
         for number, line in enumerate(lines, start=1)
@@ -73,58 +83,64 @@ def read_prompts(path: str) -> list[dict[str, Any]]:
     return rows
 
 
+def make_jobs(rows: list[dict[str, Any]], book: GoalBook, asked: Asked, encoder: Encoder, *, n: int) -> list[Job]:
+    """`n` jobs for every row, in order. Raises DataError (65) naming the prompt that cannot take the goal or be encoded."""
+    jobs = []
+    for number, row in enumerate(rows, start=1):
+        try:
+            ids = encoder.prompt(book.place(row["prompt"], asked))
+        except DataError as error:
+            raise DataError(error.code, f"prompt {number}: {error.message}") from None
+        jobs += [Job(row, ids, sample) for sample in range(n)]
+    return jobs
+
+
 def write_log(
-    rows: list[dict[str, Any]], out: str, *, book: GoalBook, asked: Asked, model: Any, tokenizer: Any,
-    sampling: Sampling, say: Say,
-) -> None:  # fmt: skip
-    """Answer every row `sampling.n` times and write the log to `out` (`-`: standard output), whole or not at all.
+    jobs: list[Job], out: str, *, asked: Asked, encoder: Encoder, model: Any, sampling: Sampling, say: Say
+) -> None:
+    """Do every job and write the log to `out` (`-`: standard output), whole or not at all.
 
     A line holds the row's own fields, `prompt` without the goal, `response`, `goal`, `goal_index`, `sample` and `finish`
     (stop or length). Raises OutputError (73) when `out` exists.
     """
     if out != "-" and Path(out).exists():
         raise OutputError("GT7304", f"{out} exists; choose another -o")
-    encoder = Encoder(tokenizer, book.format)
-    jobs = [(row, encoder.prompt(book.place(row["prompt"], asked)), k) for row in rows for k in range(sampling.n)]
     lines = []
-    for row, sample, (response, finish) in _answers(jobs, encoder, model, tokenizer, sampling, say):
-        own = {name: value for name, value in row.items() if name not in _OF_THE_ANSWER}
-        record = {**own, "response": response, "goal": asked.text, "goal_index": asked.index, "sample": sample}
+    for job, (response, finish) in _answers(jobs, encoder, model, sampling, say):
+        own = {name: value for name, value in job.row.items() if name not in _OF_THE_ANSWER}
+        record = {**own, "response": response, "goal": asked.text, "goal_index": asked.index, "sample": job.sample}
         lines.append(json.dumps({**record, "finish": finish}, ensure_ascii=False) + "\n")
     if out == "-":
         sys.stdout.write("".join(lines))
         return
-    Path(out).parent.mkdir(parents=True, exist_ok=True)
+    try:
+        Path(out).parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise from_os_error(error, out) from error
     write_bytes(Path(out), "".join(lines).encode())
 
 
 def _answers(
-    jobs: list[tuple[dict[str, Any], list[int], int]],
-    encoder: Encoder,
-    model: Any,
-    tokenizer: Any,
-    sampling: Sampling,
-    say: Say,
-) -> Iterator[tuple[dict[str, Any], int, tuple[str, str]]]:
+    jobs: list[Job], encoder: Encoder, model: Any, sampling: Sampling, say: Say
+) -> Iterator[tuple[Job, tuple[str, str]]]:
     """One answer per job, in order, `batch_size` at a time."""
     for start in range(0, len(jobs), sampling.batch_size):
         batch = jobs[start : start + sampling.batch_size]
         torch.manual_seed(sampling.seed + start)
-        outputs = _generate([ids for _, ids, _ in batch], encoder, model, tokenizer, sampling)
-        for (row, _, sample), ids in zip(batch, outputs, strict=True):
-            yield row, sample, _decoded(ids, encoder, model, tokenizer)
+        outputs = _generate([job.ids for job in batch], encoder, model, sampling)
+        for job, ids in zip(batch, outputs, strict=True):
+            yield job, _decoded(ids, encoder, model)
         say(f"{min(start + sampling.batch_size, len(jobs))}/{len(jobs)} answers")
 
 
 @torch.inference_mode()
-def _generate(
-    prompts: list[list[int]], encoder: Encoder, model: Any, tokenizer: Any, sampling: Sampling
-) -> list[list[int]]:
+def _generate(prompts: list[list[int]], encoder: Encoder, model: Any, sampling: Sampling) -> list[list[int]]:
     """New token ids after each prompt, padded on the right; prompts are padded on the left."""
     from transformers import GenerationConfig
 
     longest = max(map(len, prompts))
-    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else encoder.end_ids[-1]
+    pad = encoder.tokenizer.pad_token_id
+    pad = encoder.end_ids[-1] if pad is None else pad
     ids_BT = torch.tensor([[pad] * (longest - len(p)) + p for p in prompts], device=model.device)
     mask_BT = torch.tensor([[0] * (longest - len(p)) + [1] * len(p) for p in prompts], device=model.device)
     drawn = {"do_sample": False, "num_beams": 1}
@@ -132,7 +148,7 @@ def _generate(
         drawn |= {"do_sample": True, "temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0}
     settings = GenerationConfig(
         max_new_tokens=sampling.max_new_tokens,
-        eos_token_id=_stop_ids(encoder, model, tokenizer),
+        eos_token_id=_stop_ids(encoder, model),
         pad_token_id=pad,
         **drawn,
     )
@@ -140,24 +156,26 @@ def _generate(
     return output_BT[:, longest:].tolist()
 
 
-def _stop_ids(encoder: Encoder, model: Any, tokenizer: Any) -> list[int]:
+def _stop_ids(encoder: Encoder, model: Any) -> list[int]:
     """What ends an answer: the token that training ended answers with, and those the model itself names."""
     own = model.generation_config.eos_token_id
     named = own if isinstance(own, list) else [own]
-    return sorted({i for i in [encoder.end_ids[-1], tokenizer.eos_token_id, *named] if i is not None})
+    return sorted({i for i in [encoder.end_ids[-1], encoder.tokenizer.eos_token_id, *named] if i is not None})
 
 
-def _decoded(ids: list[int], encoder: Encoder, model: Any, tokenizer: Any) -> tuple[str, str]:
-    stops = _stop_ids(encoder, model, tokenizer)
+def _decoded(ids: list[int], encoder: Encoder, model: Any) -> tuple[str, str]:
+    stops = _stop_ids(encoder, model)
     end = next((at for at, token_id in enumerate(ids) if token_id in stops), None)
-    text = tokenizer.decode(ids[:end], skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    text = encoder.tokenizer.decode(ids[:end], skip_special_tokens=True, clean_up_tokenization_spaces=False)
     return text, "length" if end is None else "stop"
 
 
 def _json_row(line: str, where: str) -> dict[str, Any]:
     try:
         row = json.loads(line)
-    except ValueError as error:
+        # It must be writable again: NaN is not JSON, and half a surrogate pair fits into no text file.
+        json.dumps(row, ensure_ascii=False, allow_nan=False).encode()
+    except (ValueError, RecursionError) as error:
         raise DataError("GT6522", f"{where}: not valid JSON ({error})") from None
     prompt = row.get("prompt") if isinstance(row, dict) else None
     if isinstance(prompt, str) and prompt:

@@ -54,6 +54,10 @@ class GoalBook:
             return Asked(index, self.kept[index])
         if " " not in wanted and "did you mean" in (hint := nearest(wanted, list(WORDS))):
             raise UsageError("GT0215", f"unknown goal {wanted!r}; {hint}")
+        try:
+            wanted.encode()
+        except UnicodeEncodeError:
+            raise UsageError("GT0215", "the text of --goal is not UTF-8") from None
         by_text = {text: index for index, text in self.kept.items()}
         return Asked(by_text.get(wanted), wanted)
 

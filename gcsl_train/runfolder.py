@@ -15,7 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from gcsl_data.errors import DataError, OutputError, from_os_error
+from gcsl_data.errors import DataError, InputError, OutputError, from_os_error
 from gcsl_train import __version__
 from gcsl_train.config import Config
 from gcsl_train.errors import reason
@@ -64,6 +64,11 @@ class RunFolder:
         if not self.record.is_file():
             raise OutputError("GT7302", f"{self.path} exists but is no run of gcsl-train; choose another --out")
 
+    def check_here(self) -> None:
+        """Raise InputError (66) when there is no such folder to read."""
+        if not self.path.is_dir():
+            raise InputError("GT6610", f"{self.path} is no folder; expected a run folder made by gcsl-train")
+
     def check_writable(self) -> None:
         """Raise OutputError (73) when the nearest folder that exists above the run cannot be written."""
         parent = next(p for p in self.path.absolute().parents if p.exists())
@@ -84,7 +89,10 @@ class RunFolder:
     def describe(self) -> dict[str, Any]:
         """The content of run.json. Raises DataError (65) when this is no run folder."""
         try:
-            return json.loads(self.record.read_text(encoding="utf-8"))
+            record = json.loads(self.record.read_text(encoding="utf-8"))
+            if not isinstance(record, dict):
+                raise ValueError("no JSON object")
+            return record
         except (OSError, ValueError) as error:
             raise DataError(
                 "GT6515", f"{self.record} cannot be read ({reason(error)}); is this a run of gcsl-train?"

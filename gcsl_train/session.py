@@ -74,7 +74,7 @@ def _prepare(
         total = resume.expected_steps(config, run)
         resume.compare(saved, resume.fingerprint(config, **identity, total=total))
         if resume.is_complete(run, saved, total):
-            say(f"{run.path} is already complete: {saved.position.step:,} steps")
+            say(f"{run.path} is already complete (step {saved.position.step:,})")
             return None
     table = load_table(config, manifest, source, say=say)
     say(

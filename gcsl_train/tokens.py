@@ -31,7 +31,7 @@ class Encoder:
             raise DataError(
                 "GT6506", "the dataset holds chat messages but the tokenizer has no chat template; use --format text"
             )
-        self._tokenizer, self._format = tokenizer, format
+        self.tokenizer, self._format = tokenizer, format
         source = tokenizer.backend_tokenizer.to_str()
         self._normal = _unpadded(Tokenizer.from_str(source))
         self._structural = _structural_ids(tokenizer)
@@ -100,17 +100,15 @@ class Encoder:
         from jinja2 import TemplateError
 
         try:
-            return self._tokenizer.apply_chat_template(
-                messages, tokenize=False, add_generation_prompt=generation_prompt
-            )
+            return self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=generation_prompt)
         except TemplateError as error:
             roles = ", ".join(m["role"] for m in messages)
             raise DataError("GT6509", f"the chat template refuses a prompt with the roles {roles}: {error}") from None
 
     def _first_ids(self) -> list[int]:
         """What this tokenizer puts before plain text: its beginning-of-text token, or nothing."""
-        ids = self._tokenizer("a", verbose=False)["input_ids"]
-        bos = self._tokenizer.bos_token_id
+        ids = self.tokenizer("a", verbose=False)["input_ids"]
+        bos = self.tokenizer.bos_token_id
         return [bos] if bos is not None and ids[:1] == [bos] else []
 
     def _end_of_answer(self) -> list[int]:
@@ -123,9 +121,9 @@ class Encoder:
             for at, token_id in enumerate(ids):
                 if token_id in self._structural:
                     return ids[: at + 1]
-        if self._tokenizer.eos_token_id is None:
+        if self.tokenizer.eos_token_id is None:
             raise DataError("GT6510", "the tokenizer names no end-of-text token, so answers would never end")
-        return [self._tokenizer.eos_token_id]
+        return [self.tokenizer.eos_token_id]
 
 
 def _structural_ids(tokenizer: Any) -> frozenset[int]:

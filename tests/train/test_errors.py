@@ -5,7 +5,7 @@ import sys
 import pytest
 import torch
 
-from gcsl_train.errors import internal, nearest, translated
+from gcsl_train.errors import internal, nearest, reason, translated
 
 
 @pytest.mark.parametrize(
@@ -16,6 +16,7 @@ from gcsl_train.errors import internal, nearest, translated
         (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"), 71),
         (OSError(errno.ENOSPC, "No space left on device", "run/metrics.jsonl"), 74),
         (OSError(errno.EFBIG, "File too large"), 74),
+        (OSError(errno.ENAMETOOLONG, "File name too long", "x" * 300), 2),
     ],
 )
 def test_trouble_with_a_meaning_of_its_own_has_its_own_status(error, status):
@@ -31,6 +32,12 @@ def test_anything_else_is_an_internal_error_in_one_line():
     assert error.exit_status == 70
     assert "\n" not in str(error)
     assert "--traceback" in str(error)
+
+
+def test_a_reason_does_not_repeat_the_file_that_the_sentence_names():
+    assert reason(FileNotFoundError(errno.ENOENT, "No such file or directory", "x")) == "No such file or directory"
+    assert reason(ValueError("why")) == "why"
+    assert reason(KeyError("goals")) == "no 'goals'"
 
 
 def test_the_nearest_word_is_offered_or_all_of_them():

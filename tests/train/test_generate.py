@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import pytest
 from transformers import AutoTokenizer
@@ -129,7 +130,14 @@ def test_inference_sees_the_ids_that_training_saw(model, tmp_path, text):
         (("--temperature", "-1"), 2, "--temperature"),
         (("--top-p", "0"), 2, "--top-p"),
         (("--n", "0"), 2, "--n must be"),
-        (("--prompts", "none.jsonl"), 66, "none.jsonl"),
+        (("--prompts", "none.jsonl"), 66, "none.jsonl cannot be read (No such file or directory)\n"),
+        (("--model", "nosuchmodel"), 66, "hub ids look like owner/name"),
+        (("--model", "x" * 300), 2, "too long for a file name"),
+        (("--temperature", "1e-300"), 2, "--temperature must be 0, or at least 0.001"),
+        (("--seed", str(2**64)), 2, "--seed must be"),
+        (("--goal", "a \udcff"), 2, "--goal is not UTF-8"),
+        (("--dtype", "int8"), 2, "--dtype must be one of"),
+        (("-o", "/dev/null/log.jsonl"), 73, "/dev/null is not a writable folder"),
         (("--prompts", "prompts.csv"), 66, ".jsonl"),
         (("--data", "DATA"), 2, "generate takes"),
     ],
@@ -158,6 +166,74 @@ def test_an_existing_log_is_kept(run, model, prompts, tmp_path):
     (tmp_path / "log.jsonl").write_text("mine")
     assert command("generate", run, "--model", model, "--prompts", prompts, "-o", tmp_path / "log.jsonl") == 73
     assert (tmp_path / "log.jsonl").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"prompt": "half \\ud800"}',
+        '{"prompt": "fine", "note": "half \\ud800"}',
+        '{"prompt": "fine", "note": NaN}',
+        '{"prompt": "fine", "note": 1e999}',
+        '{"prompt": "fine", "note": ' + "[" * 100_000,
+        '{"prompt": [{"role": "user"}]}',
+        '{"prompt": ""}',
+        "[1]",
+        b"\xff",
+    ],
+)
+def test_a_prompt_that_cannot_be_used_is_refused_in_one_line(run, model, tmp_path, capsys, line):
+    (tmp_path / "p.jsonl").write_bytes(line if isinstance(line, bytes) else line.encode())
+    capsys.readouterr()
+    assert command("generate", run, "--model", model, "--prompts", tmp_path / "p.jsonl") == 65
+    err = capsys.readouterr().err
+    assert err.startswith("error[GT6522]")
+    assert err.count("\n") == 1
+
+
+def test_a_prompt_without_a_place_for_the_goal_is_numbered_before_the_model_is_loaded(
+    run, model, tmp_path, capsys, monkeypatch
+):
+    lines = ['{"prompt": "fine"}', '{"prompt": [{"role": "system", "content": "x"}]}']
+    (tmp_path / "p.jsonl").write_text("\n".join(lines))
+    monkeypatch.setattr("gcsl_train.model.load_model", None)
+    assert command("generate", run, "--model", model, "--prompts", tmp_path / "p.jsonl") == 65
+    assert "prompt 2: a conversation needs a user turn" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "status", "said"),
+    [
+        ("adapter/adapter_model.safetensors", b"xx", 65, "adapter is damaged"),
+        ("adapter/adapter_model.safetensors", None, 66, "has no adapter yet"),
+        ("adapter/adapter_config.json", b"{", 65, "adapter is damaged"),
+        ("adapter/adapter_config.json", b"[]", 65, "adapter is damaged"),
+        ("adapter/adapter_config.json", None, 65, "adapter is damaged"),
+        ("run.json", b"{}", 65, "names no model"),
+        ("run.json", b"[]", 65, "no JSON object"),
+        ("run.json", None, 65, "run.json cannot be read (No such file or directory)"),
+        ("goals.json", b"{}", 65, "goals.json cannot be read (no 'goals')"),
+        ("goals.json", None, 65, "goals.json cannot be read (No such file or directory)"),
+    ],
+)
+def test_a_damaged_run_is_refused_in_one_line(run, model, prompts, tmp_path, capsys, file, content, status, said):
+    shutil.copytree(run, tmp_path / "run")
+    if content is None:
+        (tmp_path / "run" / file).unlink()
+    else:
+        (tmp_path / "run" / file).write_bytes(content)
+    capsys.readouterr()
+    assert command("generate", tmp_path / "run", "--model", model, "--prompts", prompts) == status
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert said in err
+    assert [line[:6] for line in err.splitlines() if not line.startswith("loading")] == ["error["]
+
+
+def test_a_run_that_is_not_there_is_an_input_that_is_not_there(model, prompts, tmp_path, capsys):
+    for words in (("generate", tmp_path / "no", "--prompts", prompts), ("merge", tmp_path / "no", "--out", "x")):
+        assert command(*words, "--model", model) == 66
+        assert f"{tmp_path / 'no'} is no folder" in capsys.readouterr().err
 
 
 def test_a_wrong_line_among_the_prompts_is_named(run, model, tmp_path, capsys):

@@ -90,7 +90,7 @@ def test_a_finished_run_is_said_to_be_complete_before_anything_is_loaded(dataset
     assert train(dataset, model, run, *flags, "--resume", "auto") == first
     out, err = capsys.readouterr()
     assert out == f"{run}\n"
-    assert err.splitlines()[-1] == f"{run} is already complete: {len(first)} steps"
+    assert err.splitlines()[-1] == f"{run} is already complete (step {len(first)})"
     assert "loading" not in err
     assert {p: p.stat().st_mtime_ns for p in run.rglob("*")} == before
 
