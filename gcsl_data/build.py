@@ -17,6 +17,7 @@ from gcsl_data.dataset.decode import canonical, encode, pretty
 from gcsl_data.dataset.manifest import FORMAT_VERSION, MANIFEST_NAME, SIDE_FOLDER, Manifest, Shard, Template
 from gcsl_data.dataset.shards import ShardWriter, arrow_schema, manifest_columns
 from gcsl_data.engines import Engine
+from gcsl_data.ingest.rejects import reject_lines
 from gcsl_data.measure import Measured, measure
 from gcsl_data.plan import Plan
 from gcsl_data.recipe import portable
@@ -34,6 +35,8 @@ def build(plan: Plan, engine: Engine, out: Path, *, on_rows: OnRows | None = Non
     measured = measure(plan, engine)
     with files.staged(out) as folder:
         shards = _write_examples(plan, engine, measured, folder, on_rows)
+        for log in plan.logs:
+            log.require_unchanged()
         manifest = _manifest(plan, measured, shards)
         _write_side_files(plan, engine, manifest, folder, seconds=time.monotonic() - started)
         files.write_bytes(folder / "README.md", dataset_card(manifest).encode())
@@ -45,17 +48,21 @@ def _write_examples(
     plan: Plan, engine: Engine, measured: Measured, folder: Path, on_rows: OnRows | None
 ) -> tuple[Shard, ...]:
     output = plan.recipe.output
-    schema = arrow_schema(output.format)
+    schema = arrow_schema(output.format, plan.kept_types)
     writers = {name: ShardWriter(folder, name, schema, shard_bytes=output.shard_bytes) for name in plan.splits}
     total = sum(split.examples for split in measured.splits)
     done = 0
+
+    def write(piece: pl.DataFrame) -> None:
+        nonlocal done
+        for name, writer in writers.items():
+            writer.write(piece.filter(pl.col("split") == name).drop("split"))
+        done += piece.height
+        if on_rows:
+            on_rows(done, total)
+
     try:
-        for piece in engine.stream(plan.examples(measured.fit, measured.choice, measured.sentences)):
-            for name, writer in writers.items():
-                writer.write(piece.filter(pl.col("split") == name).drop("split"))
-            done += piece.height
-            if on_rows:
-                on_rows(done, total)
+        engine.sink(plan.examples(measured.fit, measured.choice, measured.sentences), write)
         shards = tuple(shard for writer in writers.values() for shard in writer.close())
     finally:
         for writer in writers.values():
@@ -66,7 +73,7 @@ def _write_examples(
 
 def _manifest(plan: Plan, measured: Measured, shards: tuple[Shard, ...]) -> Manifest:
     recipe, template = plan.recipe, plan.template
-    columns = manifest_columns(arrow_schema(recipe.output.format))
+    columns = manifest_columns(arrow_schema(recipe.output.format, plan.kept_types))
     return Manifest(
         format_version=FORMAT_VERSION,
         dataset_id="",
@@ -97,7 +104,6 @@ def _write_side_files(plan: Plan, engine: Engine, manifest: Manifest, folder: Pa
     files.write_bytes(side / "recipe.toml", tomli_w.dumps(manifest.recipe).encode())
     files.write_bytes(side / "template.j2", plan.template.text.encode())
     if manifest.accounting.rejected:
-        rejects = engine.measure(plan.rejects()).sort("source", "row")
-        files.write_bytes(side / "rejects.jsonl", rejects.write_ndjson().encode())
+        files.write_bytes(side / "rejects.jsonl", reject_lines(plan.logs, engine.measure(plan.rejects())))
     run = {"seconds": round(seconds, 3), "python": platform.python_version(), "host": platform.node()}
     files.write_bytes(side / "run.json", pretty(run))

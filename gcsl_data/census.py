@@ -68,15 +68,15 @@ class Census:
         used = self.rows - sum(rejected.values()) - sum(filtered.values())
         return Accounting(rows=self.rows, used=used, rejected=rejected, filtered=filtered)
 
-    def require_usable(self, stage: ChecksStage) -> None:
+    def require_usable(self, stage: ChecksStage, logs: tuple[Log, ...]) -> None:
         """Raises DataError (65): no rows at all, a rejected row under on_error "fail", or too many under "quarantine"."""
         if self.rows == 0:
-            raise DataError("GD1207", "the log has no rows; give one that has records")
+            raise DataError("GD1207", f"{', '.join(log.uri for log in logs[:3])}: no rows; give a log that has records")
         rejected = sum(self.rejected().values())
         if rejected == 0:
             return
         if stage.on_error == "fail":
-            raise DataError("GD1208", f"{self._first_reject()}; use --on-error quarantine to set such rows aside")
+            raise DataError("GD1208", f"{self._first_reject(logs)}; use --on-error quarantine to set such rows aside")
         if rejected / self.rows > stage.max_reject_rate:
             by_reason = ", ".join(f"{count} {reason}" for reason, count in self.rejected().items())
             raise DataError(
@@ -85,9 +85,11 @@ class Census:
                 f"{stage.max_reject_rate:g}; mend the log or raise the rate",
             )
 
-    def _first_reject(self) -> str:
+    def _first_reject(self, logs: tuple[Log, ...]) -> str:
         rejects = self.frame.filter(pl.col("reject").is_not_null())
         first = rejects.sort("source", "first_row").row(0, named=True)
         others = int(rejects["records"].sum()) - 1
         more = f" ({others} more rows cannot be used)" if others else ""
-        return f"{first['source']}:{first['first_row']}: {REASONS[first['reject']]}{more}"
+        fault = next((log.faults.rows.get(first["first_row"]) for log in logs if log.uri == first["source"]), None)
+        detail = f" ({fault.detail})" if fault else ""
+        return f"{first['source']}:{first['first_row']}: {REASONS[first['reject']]}{detail}{more}"

@@ -50,3 +50,8 @@ EXAMPLE = (
     ROW,
     PART,
 )
+
+# Names that the plan uses itself, so a kept column of a log cannot have them.
+OUR_COLUMNS = frozenset(
+    {column.name for column in (*RECORD, *EXAMPLE)} | {ROW_INDEX, "split", "fault", "reject", "prompt_hash", "logged"}
+)

@@ -3,6 +3,8 @@
 import polars as pl
 import polars_hash  # noqa: F401  (adds the `chash` namespace to expressions)
 
+_NOT_ONE_SPACE = r"\s\s|[^\S ]"
+
 
 def sha256_hex(text: pl.Expr) -> pl.Expr:
     """64 hex digits per value; null stays null."""
@@ -12,7 +14,19 @@ def sha256_hex(text: pl.Expr) -> pl.Expr:
 def prompt_hash(prompt: pl.Expr, *, is_text: bool) -> pl.Expr:
     """Hash of a prompt after NFKC and white-space collapse, case kept: text and the same text as one user turn agree."""
     text = prompt if is_text else _conversation_text(prompt)
-    return sha256_hex(text.str.normalize("NFKC").str.replace_all(r"\s+", " ").str.strip_chars(" "))
+    return sha256_hex(_collapsed(_compatible(text)).str.strip_chars(" "))
+
+
+def _compatible(text: pl.Expr) -> pl.Expr:
+    """NFKC. Plain ASCII is that already, and normalising it would take most of the time of an ingest."""
+    others = pl.when(text.str.len_bytes() != text.str.len_chars()).then(text)
+    return pl.coalesce(others.str.normalize("NFKC"), text)
+
+
+def _collapsed(text: pl.Expr) -> pl.Expr:
+    """Every run of white space as one space; texts without such runs are left alone."""
+    others = pl.when(text.str.contains(_NOT_ONE_SPACE)).then(text)
+    return pl.coalesce(others.str.replace_all(r"\s+", " "), text)
 
 
 def _conversation_text(messages: pl.Expr) -> pl.Expr:

@@ -28,6 +28,7 @@ class Measured:
     splits: tuple[Split, ...]
     inputs: tuple[Input, ...]
     accounting: Accounting
+    census: Census
 
     @property
     def sentences(self) -> dict[int, str]:
@@ -43,7 +44,7 @@ def measure(plan: Plan, engine: Engine) -> Measured:
     """
     recipe, template, train = plan.recipe, plan.template, plan.splits[0]
     census = Census(engine.measure(plan.census()))
-    census.require_usable(recipe.checks)
+    census.require_usable(recipe.checks, plan.logs)
     direction, comparator = recipe.record.direction, template.comparator
     fit = fit_rewards(census.rewards(train), recipe.bins, direction=direction, comparator=comparator, split=train)
     choice = choose_goals(fit, recipe.goals.filter, template.scale)
@@ -57,6 +58,7 @@ def measure(plan: Plan, engine: Engine) -> Measured:
         splits=tuple(_split(name, counts, choice.kept) for name, counts in levels.items()),
         inputs=census.inputs(plan.logs),
         accounting=census.accounting(filtered={NO_GOAL_REACHED: without_goal} if without_goal else {}),
+        census=census,
     )
 
 

@@ -9,7 +9,7 @@ from gcsl_data.errors import DataError, UsageError
 from gcsl_data.fit import Fit
 from gcsl_data.ingest.inputs import Log
 from gcsl_data.ingest.mapping import to_records
-from gcsl_data.recipe import Recipe
+from gcsl_data.recipe import Recipe, RecordStage
 from gcsl_data.stages.checks import flag_rejects
 from gcsl_data.stages.formulations import FORMULATIONS
 from gcsl_data.stages.goal_filter import GoalChoice
@@ -20,12 +20,16 @@ from gcsl_data.stages.templates import GoalTemplate, load_template
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Lazy frames from logs to examples. `records` carries `reject` and `split` beside the record's columns."""
+    """Lazy frames from logs to examples. `records` carries `reject` and `split` beside the record's columns.
+
+    `notes` say how the logs were read where that is not obvious.
+    """
 
     recipe: Recipe
     logs: tuple[Log, ...]
     template: GoalTemplate
     records: pl.LazyFrame
+    notes: tuple[str, ...] = ()
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -46,7 +50,14 @@ class Plan:
         stage = self.recipe.goals
         wording = Wording({k: sentences[k] for k in choice.kept}, stage.placement, self.recipe.output.format)
         good = self.records.filter(pl.col("reject").is_null())
-        return to_examples(good, fit=fit, formulation=FORMULATIONS[stage.formulation], wording=wording)
+        formulation, keep = FORMULATIONS[stage.formulation], self.recipe.record.keep
+        return to_examples(good, fit=fit, formulation=formulation, wording=wording, keep=keep)
+
+    @property
+    def kept_types(self) -> dict[str, pl.DataType]:
+        """Dtype of each kept column of the log."""
+        schema = self.records.collect_schema()
+        return {name: schema[name] for name in self.recipe.record.keep}
 
 
 def make_plan(logs: tuple[Log, ...], recipe: Recipe) -> Plan:
@@ -55,18 +66,43 @@ def make_plan(logs: tuple[Log, ...], recipe: Recipe) -> Plan:
     Raises RecipeError (78) for the template, DataError (65) for columns that are missing or of the wrong type.
     """
     template = load_template(recipe.goals, recipe.record.direction)
-    frames = [to_records(log, recipe.record) for log in logs]
-    is_text = _same_prompt_type(frames, logs)
+    records, notes = all_records(logs, recipe.record)
+    is_text = records.collect_schema()["prompt"] == pl.String
     if recipe.output.format == "text" and not is_text:
         raise UsageError("GD0206", "--format text needs plain-text prompts, and these are chat messages; leave it out")
-    records = flag_rejects(pl.concat(frames, how="vertical"), is_text=is_text)
-    return Plan(recipe, logs, template, assign_splits(records, recipe.splits.shares))
+    return Plan(recipe, logs, template, assign_splits(records, recipe.splits.shares), notes)
 
 
-def _same_prompt_type(frames: list[pl.LazyFrame], logs: tuple[Log, ...]) -> bool:
-    kinds = {log.uri: frame.collect_schema()["prompt"] == pl.String for log, frame in zip(logs, frames, strict=True)}
-    if len(set(kinds.values())) > 1:
-        text = next(uri for uri, is_text in kinds.items() if is_text)
-        chat = next(uri for uri, is_text in kinds.items() if not is_text)
-        raise DataError("GD1210", f"prompts are text in {text} and chat messages in {chat}; expand them apart")
-    return all(kinds.values())
+def all_records(logs: tuple[Log, ...], stage: RecordStage) -> tuple[pl.LazyFrame, tuple[str, ...]]:
+    """The flagged records of all logs, one after another, and the notes on how they were read."""
+    mapped = [to_records(log, stage) for log in logs]
+    schemas = {log.uri: frame.collect_schema() for log, (frame, _) in zip(logs, mapped, strict=True)}
+    _require_same_prompts(schemas)
+    shared = {name: _shared_type(name, schemas) for name in stage.keep}
+    frames = [frame.with_columns(pl.col(name).cast(dtype) for name, dtype in shared.items()) for frame, _ in mapped]
+    is_text = next(iter(schemas.values()))["prompt"] == pl.String
+    notes = [*(note for log in logs for note in log.notes), *(note for _, given in mapped for note in given)]
+    return flag_rejects(pl.concat(frames, how="vertical"), is_text=is_text), tuple(notes)
+
+
+def _require_same_prompts(schemas: dict[str, pl.Schema]) -> None:
+    text = [uri for uri, schema in schemas.items() if schema["prompt"] == pl.String]
+    chat = [uri for uri, schema in schemas.items() if schema["prompt"] != pl.String]
+    if text and chat:
+        raise DataError("GD1210", f"prompts are text in {text[0]} and chat messages in {chat[0]}; expand them apart")
+
+
+def _shared_type(name: str, schemas: dict[str, pl.Schema]) -> pl.DataType:
+    """The one dtype of a kept column over all logs; a log that lacks it gives nulls."""
+    found = {uri: schema[name] for uri, schema in schemas.items() if schema[name] != pl.Null}
+    if not found:
+        raise DataError("GD1211", f"no log has a column {name!r} to keep with a value in it; check --keep")
+    if all(dtype.is_numeric() for dtype in found.values()) and len(set(found.values())) > 1:
+        return pl.Float64()
+    (first, dtype), *others = found.items()
+    for uri, other in others:
+        if other != dtype:
+            raise DataError(
+                "GD1212", f"the column {name!r} is {dtype} in {first} and {other} in {uri}; make them one type"
+            )
+    return dtype

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from gcsl_data.columns import OUR_COLUMNS
 from gcsl_data.dataset.goal import Placement
 from gcsl_data.dataset.manifest import Format
 from gcsl_data.errors import RecipeError, UsageError
@@ -23,6 +24,7 @@ ENVIRONMENT_PREFIX = "GCSL_"
 OnError = Literal["fail", "quarantine"]
 FormulationName = Literal["gcsl-bey-nl"]
 GoalFilterName = Literal["mean", "none"]
+Reducer = Literal["mean", "median", "min", "max", "sum", "first"]
 
 
 class Stage(BaseModel):
@@ -38,6 +40,12 @@ class RecordStage(Stage):
     """Record field to SQL expression over the log's columns, e.g. reward = "1 - continuation.toxicity"."""
     direction: Direction = "higher"
     """Whether a higher or a lower logged value is better."""
+    reward_order: tuple[str, ...] = ()
+    """Labels that are the reward, from the lowest to the highest; they count 1, 2, 3 ..."""
+    reward_reduce: Reducer | None = None
+    """How a list of numbers becomes one reward."""
+    keep: tuple[str, ...] = ()
+    """Columns of the log to carry along, under their own names."""
 
     @field_validator("map")
     @classmethod
@@ -45,6 +53,36 @@ class RecordStage(Stage):
         for name in value:
             if name not in MAPPED_FIELDS:
                 raise ValueError(f"{name!r} is not a record field; {nearest(name, MAPPED_FIELDS)}")
+        return value
+
+    @field_validator("map")
+    @classmethod
+    def _reward_is_hidden(cls, value: dict[str, str]) -> dict[str, str]:
+        for name in ("prompt", "response"):
+            if value.get(name, name) == value.get("reward", "reward"):
+                raise ValueError(f"the {name} would be the reward itself ({value.get(name, name)}); map another column")
+        return value
+
+    @field_validator("reward_order", mode="before")
+    @classmethod
+    def _labels(cls, value: object) -> object:
+        labels = [label.strip() for label in value.split("<")] if isinstance(value, str) else value
+        if isinstance(labels, list) and (len(labels) < 2 or "" in labels or len(set(labels)) < len(labels)):
+            raise ValueError("an order is two or more different labels, the lowest first: Poor<Good<Excellent")
+        return labels
+
+    @field_validator("keep", mode="before")
+    @classmethod
+    def _names(cls, value: object) -> object:
+        return [name.strip() for name in value.split(",")] if isinstance(value, str) else value
+
+    @field_validator("keep")
+    @classmethod
+    def _not_ours(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if taken := [name for name in value if name in OUR_COLUMNS]:
+            raise ValueError(f"{taken[0]!r} is a column that gcsl writes itself; leave it out")
+        if twice := [name for name in value if value.count(name) > 1]:
+            raise ValueError(f"{twice[0]!r} is named twice")
         return value
 
 
@@ -65,6 +103,13 @@ class SplitsStage(Stage):
 
     shares: tuple[float, ...] = ()
     """Shares of train, validation and test, adding up to 1; empty means one split, train."""
+
+    @field_validator("shares", mode="before")
+    @classmethod
+    def _numbers(cls, value: object) -> object:
+        if isinstance(value, str):
+            raise ValueError("two or three shares with commas are needed, such as 0.8,0.1,0.1")
+        return value
 
     @field_validator("shares")
     @classmethod
@@ -87,7 +132,11 @@ class BinsStage(Stage):
     @field_validator("decimals", mode="before")
     @classmethod
     def _number(cls, value: object) -> object:
-        return int(value) if isinstance(value, str) and value.isdecimal() else value
+        if isinstance(value, str) and value not in ("auto", "exact"):
+            if not value.isdecimal():
+                raise ValueError("auto, exact or a number from 0 to 15 is needed")
+            return int(value)
+        return value
 
     @field_validator("decimals")
     @classmethod
@@ -112,6 +161,13 @@ class GoalsStage(Stage):
     """Lowest and highest possible value, in the log's own unit; else the template's."""
     placement: Placement = "prefix"
     """Where the goal stands in the prompt."""
+
+    @field_validator("scale", mode="before")
+    @classmethod
+    def _two_numbers(cls, value: object) -> object:
+        if value is not None and not (isinstance(value, list | tuple) and len(value) == 2):
+            raise ValueError("a lowest and a highest number are needed, such as 0,1")
+        return value
 
     @field_validator("scale")
     @classmethod
@@ -225,7 +281,8 @@ def _validated(values: dict[str, Any], origins: dict[str, str], file: str | None
     nested: dict[str, dict[str, Any]] = {}
     for name, value in values.items():
         if name not in origins or name not in field_names():
-            raise UsageError("GD0201", f"no setting {name!r}; {nearest(name, field_names())}")
+            inside = [known for known in field_names() if known.startswith(f"{name}.")]
+            raise UsageError("GD0201", f"no setting {name!r}; {nearest(name, inside or field_names())}")
         stage, key = name.split(".", 1)
         nested.setdefault(stage, {})[key] = _parsed(value) if origins[name] != "file" else value
     try:

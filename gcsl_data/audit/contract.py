@@ -28,6 +28,7 @@ from gcsl_data.dataset.manifest import (
 )
 from gcsl_data.dataset.shards import DATA_FOLDER, arrow_schema, manifest_columns, shard_schema
 from gcsl_data.errors import DataError
+from gcsl_data.lookup import lookup
 from gcsl_data.resources import folder
 from gcsl_data.stages import snap
 from gcsl_data.stages.fitting import level_of
@@ -91,9 +92,7 @@ def _schema(document: Any) -> Iterator[Finding]:
 
 def _identity(manifest: Manifest) -> Iterator[Finding]:
     if manifest.identified().dataset_id != manifest.dataset_id:
-        yield Finding(
-            "manifest.id", MANIFEST_NAME, "dataset_id is not the hash of the content: the manifest was edited"
-        )
+        yield Finding("manifest.id", MANIFEST_NAME, "does not match its dataset_id: it was edited after it was written")
     if hashlib.sha256(canonical(encode(manifest.columns))).hexdigest() != manifest.columns_sha256:
         yield Finding("manifest.id", MANIFEST_NAME, "columns_sha256 is not the hash of the columns")
 
@@ -141,7 +140,8 @@ def _shard(path: Path, manifest: Manifest, shard: Shard) -> Iterator[Finding]:
     except pa.ArrowInvalid as error:
         yield Finding("shards.columns", shard.name, f"is not an Arrow IPC file: {error}")
         return
-    if schema != arrow_schema(manifest.format) or manifest_columns(schema) != manifest.columns:
+    ours = arrow_schema(manifest.format)
+    if list(schema)[: len(ours)] != list(ours) or manifest_columns(schema) != manifest.columns:
         yield Finding("shards.columns", shard.name, f"has other columns than the manifest: {', '.join(schema.names)}")
     rows = int(pl.scan_ipc(file).select(pl.len()).collect().item())
     if rows != shard.rows:
@@ -181,13 +181,11 @@ def _goal_counts(examples: pl.LazyFrame, manifest: Manifest) -> Iterator[Finding
 def _carries_goal(manifest: Manifest) -> pl.Expr:
     goals = {goal.index: goal for goal in manifest.kept_goals}
     index, prompt = pl.col("goal_index"), pl.col("prompt")
-    text = index.replace_strict({k: g.text for k, g in goals.items()}, default=None, return_dtype=pl.String)
-    number = index.replace_strict(
-        {k: float(g.threshold) for k, g in goals.items()}, default=None, return_dtype=pl.Float64
-    )
+    text = lookup(index, {k: g.text for k, g in goals.items()}, pl.String)
+    number = lookup(index, {k: float(g.threshold) for k, g in goals.items()}, pl.Float64)
     around = {k: affix(goal.text, manifest.placement) for k, goal in goals.items()}
-    before = index.replace_strict({k: a.before for k, a in around.items()}, default=None, return_dtype=pl.String)
-    after = index.replace_strict({k: a.after for k, a in around.items()}, default=None, return_dtype=pl.String)
+    before = lookup(index, {k: a.before for k, a in around.items()}, pl.String)
+    after = lookup(index, {k: a.after for k, a in around.items()}, pl.String)
     if manifest.format == "text":
         turn = prompt
     elif manifest.placement == "system":
@@ -205,7 +203,7 @@ def _is_true(manifest: Manifest) -> pl.Expr:
     fit = manifest.fit
     strict = snap.is_strict(fit.comparator)
     bounds = {t.index: snap.bound(t.printed, fit.comparator) for t in fit.thresholds}
-    bound = pl.col("goal_index").replace_strict(bounds, default=None, return_dtype=pl.Float64)
+    bound = lookup(pl.col("goal_index"), bounds, pl.Float64)
     reward = pl.col("reward")
     holds = reward > bound if strict else reward >= bound
     return holds & reward.is_finite() & (pl.col("level") == level_of(list(bounds.values()), strict=strict))

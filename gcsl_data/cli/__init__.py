@@ -1,11 +1,16 @@
 """gcsl-data: one thin file per command. A command reads options, calls the library, prints the result."""
 
+from typing import Annotated
+
 import typer
 
+from gcsl_data import __version__
 from gcsl_data.cli._run import run
 from gcsl_data.cli.check import check
 from gcsl_data.cli.expand import expand
 from gcsl_data.cli.goal import goal
+from gcsl_data.cli.ingest import ingest
+from gcsl_data.cli.schema import schema_app
 from gcsl_data.cli.stats import stats
 from gcsl_data.cli.templates import templates
 
@@ -18,8 +23,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (expand, stats, check, goal, templates):
+for command in (expand, stats, check, goal, ingest, templates):
     app.command()(command)
+app.add_typer(schema_app, name="schema")
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+) -> None:
+    if version:
+        print(__version__)
+        raise typer.Exit
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal
 
 import typer
@@ -31,6 +31,11 @@ _TABLE: tuple[tuple[str, str, Any, str, str | None, str, str], ...] = (
     ("map_", "record.map", list[str], "--map", "FIELD=SQL",
      "prompt, response, reward, group or messages from the log's columns; repeatable.", _LOG),
     ("direction", "record.direction", str, "--direction", "higher|lower", "Which rewards are better. (higher)", _LOG),
+    ("reward_order", "record.reward_order", str, "--reward-order", "LOW<...<HIGH",
+     "Labels that are the reward, from the lowest to the highest.", _LOG),
+    ("reward_reduce", "record.reward_reduce", str, "--reward-reduce", "mean|median|min|max|sum|first",
+     "How a list of numbers becomes one reward.", _LOG),
+    ("keep", "record.keep", str, "--keep", "COLUMN,...", "Columns of the log to carry along.", _LOG),
     ("on_error", "checks.on_error", str, "--on-error", "fail|quarantine",
      "Unusable rows: stop, or set aside and count. (fail)", _LOG),
     ("max_reject_rate", "checks.max_reject_rate", float, "--max-reject-rate", None,
@@ -57,14 +62,22 @@ _FLAGS: dict[str, tuple[str, Any]] = {
 _NO_GOAL_FILTER = Annotated[bool, _option("--no-goal-filter", panel=_GOALS, help="Short for --goal-filter none.")]
 
 
-def recipe_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Gives a command all recipe flags; it receives what was given as `flags`, by setting, and None where not."""
+def recipe_options(
+    *, stages: Sequence[str] = ("record", "checks", "splits", "bins", "goals", "output")
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Gives a command the flags of these stages; it receives what was given as `flags`, by setting, and None where not."""
+    chosen = {name: flag for name, flag in _FLAGS.items() if flag[0].split(".")[0] in stages}
+    return functools.partial(_with_flags, chosen=chosen)
+
+
+def _with_flags(command: Callable[..., None], *, chosen: dict[str, tuple[str, Any]]) -> Callable[..., None]:
+    has_goals = "goal_filter" in chosen
 
     @functools.wraps(command)
     def with_flags(**given: Any) -> None:
-        flags = {setting: given.pop(name) for name, (setting, _) in _FLAGS.items()}
+        flags = {setting: given.pop(name) for name, (setting, _) in chosen.items()}
         flags["record.map"] = _pairs("--map", flags["record.map"])
-        if given.pop("no_goal_filter"):
+        if has_goals and given.pop("no_goal_filter"):
             if flags["goals.filter"] not in (None, "none"):
                 raise UsageError("GD0207", "--no-goal-filter contradicts --goal-filter; give one of them")
             flags["goals.filter"] = "none"
@@ -72,12 +85,12 @@ def recipe_options(command: Callable[..., None]) -> Callable[..., None]:
         command(**given, flags=flags)
 
     own = [p for name, p in inspect.signature(command).parameters.items() if name != "flags"]
-    extra = {name: annotation for name, (_, annotation) in _FLAGS.items()}
+    extra = {name: annotation for name, (_, annotation) in chosen.items()}
     kind = inspect.Parameter.KEYWORD_ONLY
     parameters = [
         *own,
         *(inspect.Parameter(name, kind, default=None, annotation=annotation) for name, annotation in extra.items()),
-        inspect.Parameter("no_goal_filter", kind, default=False, annotation=_NO_GOAL_FILTER),
+        *([inspect.Parameter("no_goal_filter", kind, default=False, annotation=_NO_GOAL_FILTER)] if has_goals else []),
         inspect.Parameter("set_", kind, default=None, annotation=Settings),
     ]
     with_flags.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportAttributeAccessIssue]

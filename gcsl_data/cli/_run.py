@@ -51,6 +51,8 @@ def run(app: typer.Typer, name: str) -> int:
 
 def _unexpected(error: BaseException, as_json: bool) -> int:
     usage = getattr(error, "format_message", None)
+    if type(error).__name__ == "NoArgsIsHelpError":  # the help is printed already
+        return UsageError.exit_status
     if usage is not None:
         return _report(UsageError("GD0200", f"{usage().rstrip('.')}; see --help"), as_json)
     if isinstance(error, SystemExit) and isinstance(error.__context__, BrokenPipeError):

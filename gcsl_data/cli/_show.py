@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
+import tomli_w
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
@@ -14,7 +15,10 @@ from rich.text import Text
 
 from gcsl_data.audit.contract import Finding
 from gcsl_data.audit.stats import BinRow, Stats
+from gcsl_data.dataset.manifest import Accounting
 from gcsl_data.errors import one_line
+from gcsl_data.extremes import Extremes
+from gcsl_data.log_schema import Change
 
 BAR_WIDTH = 8
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
@@ -31,12 +35,20 @@ def say(message: str) -> None:
     print(one_line(message, limit=1000), file=sys.stderr)
 
 
+def say_notes(notes: Sequence[str]) -> None:
+    """How the logs were read, where that is not obvious."""
+    for note in notes:
+        say(f"note: {note}")
+
+
 def show_stats(stats: Stats) -> None:
     """The audit of bins and goals, on standard output."""
     console = Console(highlight=False, markup=False, soft_wrap=False)
     for line in _summary(stats):
         console.print(Text(line))
-    console.print(_bin_table(stats))
+    with console.capture() as capture:
+        console.print(_bin_table(stats))
+    print("\n".join(line.rstrip() for line in capture.get().splitlines()))
     console.print(Text(f"Ask for: {one_line(stats.inference_goal, limit=400)}"))
 
 
@@ -59,22 +71,70 @@ def say_indented(line: str) -> None:
     print(" " * indent + (head.ljust(10) + one_line(rest, limit=1000) if rest else one_line(head)), file=sys.stderr)
 
 
-def show_findings(findings: Sequence[Finding], contract: Mapping[str, str]) -> None:
+def say_accounting(account: Accounting) -> None:
+    """Where every row went, in a line of talk."""
+    say_indented(f"  rows      {_rows(account)}")
+
+
+def say_extremes(extremes: Extremes) -> None:
+    """The best and the worst records, a line each: does "better" mean what the log means?"""
+    for word, records in (("best", extremes.best), ("worst", extremes.worst)):
+        for reward, prompt, response in records.select("reward", "prompt", "response").iter_rows():
+            asked = prompt if isinstance(prompt, str) else prompt[-1]["content"]
+            texts = f"{one_line(asked, limit=30)} -> {one_line(response, limit=30)}"
+            say_indented(f"  {word:<10}{reward * extremes.sign:.6g}: {texts}")
+
+
+def show_schema(schema: dict[str, object], *, as_json: bool) -> None:
+    """A JSON Schema; under --json as the field `schema` of the one object."""
+    if as_json:
+        print_json({"schema": schema})
+    else:
+        print(json.dumps(schema, indent=2, ensure_ascii=False))
+
+
+def show_changes(changes: Sequence[Change]) -> None:
+    """Fields that came, went or changed, a line each."""
+    for change in changes:
+        word = "breaking" if change.breaking else "added" if change.before is None else "widened"
+        what = one_line(f"{change.field}: {change.before or 'absent'} -> {change.after or 'absent'}")
+        print(f"{word:<9} {what}")
+
+
+def show_findings(name: str, findings: Sequence[Finding], contract: Mapping[str, str]) -> None:
     """The verdict of `check`: each rule, and what broke it."""
     broken = {finding.rule for finding in findings}
     for rule, promise in contract.items():
         print(f"{'FAIL' if rule in broken else 'ok  '}  {rule:<16} {promise}")
+    held = len(contract) - len(broken)
+    print(f"{name}: {held} of {len(contract)} hold")
     for finding in findings:
         print(one_line(f"{finding.rule}: {finding.where}: {finding.message}", limit=500), file=sys.stderr)
 
 
 def show_settings(values: Mapping[str, object], origins: Mapping[str, str], *, as_json: bool) -> None:
-    """Every setting of a recipe, its value and where it came from."""
+    """Every setting as the TOML of a recipe, with where each value came from."""
     if as_json:
         print_json({"settings": {name: {"value": values[name], "origin": origins[name]} for name in values}})
         return
+    part = ""
     for name, value in values.items():
-        print(f"{name:<24} {json.dumps(value, ensure_ascii=False):<24} {origins[name]}")
+        stage, key = name.split(".", 1)
+        if stage != part:
+            print(f"{chr(10) if part else ''}[{stage}]")
+            part = stage
+        print(f"{_setting(key, value):<40}  # {origins[name]}")
+
+
+def _setting(key: str, value: object) -> str:
+    """One line of TOML."""
+    if value is None:
+        return f"# {key} is not set"
+    if isinstance(value, dict):
+        return f"{key} = {{ {', '.join(tomli_w.dumps({inner: text}).strip() for inner, text in value.items())} }}"
+    if isinstance(value, list):
+        return f"{key} = [{', '.join(_setting('x', item).removeprefix('x = ') for item in value)}]"
+    return tomli_w.dumps({key: value}).strip()
 
 
 @contextmanager
@@ -93,14 +153,17 @@ def progress(mode: str, what: str) -> Iterator[OnRows]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def _summary(stats: Stats) -> list[str]:
-    account = stats.accounting
+def _rows(account: Accounting) -> str:
     aside = [f"{n} {reason}" for reason, n in (account.rejected | account.filtered).items()]
+    return f"{account.rows} = {account.used} used" + "".join(f" + {part}" for part in aside)
+
+
+def _summary(stats: Stats) -> list[str]:
     asked = "" if stats.bins_effective == stats.bins_asked else f" of {stats.bins_asked} asked (equal edges merged)"
     sign = " (logged values negated: lower is better)" if stats.direction == "lower" else ""
     lines = [
         one_line(stats.name),
-        f"  rows      {account.rows} = {account.used} used" + "".join(f" + {part}" for part in aside),
+        f"  rows      {_rows(stats.accounting)}",
         f"  bins      {stats.bins_effective}{asked}, mean reward {stats.mean:.6g}{sign}",
         f"  examples  {stats.examples} from {stats.records} records: {stats.expansion:.2f} each",
     ]

@@ -8,10 +8,10 @@ import typer
 from gcsl_data.cli._options import Json, Progress, RecipeFile, recipe_options
 
 
-@recipe_options
+@recipe_options()
 def expand(
     logs: Annotated[
-        list[str], typer.Argument(metavar="LOG...", help="Logs (.parquet .jsonl .csv); paths or quoted patterns.")
+        list[str], typer.Argument(metavar="LOG...", help="Logs; paths, quoted patterns, URIs, or - for stdin.")
     ],
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="The dataset's folder; must not exist. (./<log>-gcsl)")
@@ -47,6 +47,7 @@ def expand(
     target = out or Path(f"{found[0].path.stem}-gcsl")
     require_absent(target)
     plan = make_plan(found, resolved)
+    _show.say_notes(plan.notes)
     _show.say(f"template: {plan.template.origin}")
     with _show.progress(progress, "writing examples") as on_rows:
         manifest, measured = build(plan, LocalEngine(found), target, on_rows=on_rows)

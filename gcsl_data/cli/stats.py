@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from gcsl_data.audit.stats import Stats
 
 
-@recipe_options
+@recipe_options()
 def stats(
     paths: Annotated[
         list[str] | None,
@@ -39,10 +39,12 @@ def _stats(paths: list[str], flags: dict[str, Any], recipe: str | None) -> "Stat
     from pathlib import Path
 
     from gcsl_data.audit.stats import stats_of_dataset, stats_of_log
+    from gcsl_data.cli import _show
     from gcsl_data.dataset.find import newest_dataset
     from gcsl_data.dataset.manifest import load
     from gcsl_data.engines.local import LocalEngine
     from gcsl_data.errors import UsageError
+    from gcsl_data.extremes import extremes
     from gcsl_data.ingest.inputs import find_logs
     from gcsl_data.measure import measure
     from gcsl_data.plan import make_plan
@@ -56,4 +58,8 @@ def _stats(paths: list[str], flags: dict[str, Any], recipe: str | None) -> "Stat
         return stats_of_dataset(load(paths[0]), paths[0])
     logs = find_logs(paths)
     plan = make_plan(logs, resolve(flags=flags, file=recipe)[0])
-    return stats_of_log(measure(plan, LocalEngine(logs)), ", ".join(paths))
+    _show.say_notes(plan.notes)
+    engine = LocalEngine(logs)
+    measured = measure(plan, engine)
+    _show.say_extremes(extremes(plan.records, measured.census, engine, direction=plan.recipe.record.direction))
+    return stats_of_log(measured, ", ".join(paths))

@@ -15,8 +15,12 @@ def dataset_card(manifest: Manifest) -> str:
         for goal in manifest.goals
     )
     counts = ", ".join(f"{split.name} {split.examples}" for split in manifest.splits)
-    shown = place([{"role": "user", "content": "..."}], best.text, manifest.placement)
-    example = "\n".join(f"{turn['role']}: {turn['content']}" for turn in shown)
+    if manifest.format == "text":
+        example = place("...", best.text, manifest.placement)
+    else:
+        shown = place([{"role": "user", "content": "..."}], best.text, manifest.placement)
+        example = "\n".join(f"{turn['role']}: {turn['content']}" for turn in shown)
+    lower = " (logged values negated: lower is better)" if fit.direction == "lower" else ""
     return f"""---
 configs:
 - config_name: default
@@ -30,14 +34,15 @@ tags:
 # Goal-conditioned examples
 
 {manifest.accounting.used} records of {manifest.accounting.rows} rows became examples: {counts}. Formulation
-`{manifest.formulation}`, {len(fit.thresholds)} bins, mean reward {fit.mean:.6g}.
+`{manifest.formulation}`, {len(fit.thresholds)} bins, mean reward {fit.mean:.6g}{lower}.
 Dataset id `{manifest.dataset_id}`.
 
-| goal | threshold ({fit.comparator}) | records that reach it | examples | |
+| goal | threshold ({fit.comparator}) | {fit.split} records that reach it | examples of all splits | |
 | --- | --- | --- | --- | --- |
 {goals}
 
-At inference, ask for the highest goal; it stands in the prompt like this ({manifest.placement}):
+The goals above the mean are kept; the exact edge decides, the threshold is what it prints. At inference, ask for the
+highest goal; it stands in the prompt like this ({manifest.placement}):
 
 ```
 {example}

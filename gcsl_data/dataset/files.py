@@ -45,6 +45,26 @@ def staged(target: Path) -> Iterator[Path]:
                 parent.rmdir()
 
 
+@contextmanager
+def staged_file(target: Path) -> Iterator[Path]:
+    """The path of a file to write, which takes the place of `target` when the block ends well, and vanishes otherwise.
+
+    Raises OutputError (73) when it cannot be created, WriteError (74) when the disk refuses a write.
+    """
+    staging = target.parent / f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}.incomplete"
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        yield staging
+        with staging.open("rb+") as file:
+            fsync(file)
+        staging.replace(target)
+        _fsync_folder(target.parent)
+    except OSError as error:
+        raise from_os_error(error, target) from error
+    finally:
+        staging.unlink(missing_ok=True)
+
+
 def require_absent(target: Path) -> None:
     """Raises OutputError (73) when something stands at `target` already."""
     if os.path.lexists(target):

@@ -3,8 +3,9 @@
 The bytes depend on the rows alone: pieces of any size come in, record batches of `BATCH_ROWS` rows go out.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import polars as pl
 import pyarrow as pa
@@ -20,9 +21,11 @@ _MESSAGE = pa.struct([pa.field("role", pa.string()), pa.field("content", pa.stri
 _ARROW = {pl.String(): pa.string(), pl.Float64(): pa.float64(), pl.Int32(): pa.int32(), pl.Int64(): pa.int64()}
 
 
-def arrow_schema(output_format: Format) -> pa.Schema:
-    """The schema of every shard of a dataset whose prompts are messages, or text."""
-    return pa.schema([pa.field(c.name, _arrow_type(c, output_format), nullable=c.nullable) for c in EXAMPLE])
+def arrow_schema(output_format: Format, kept: Mapping[str, pl.DataType] = MappingProxyType({})) -> pa.Schema:
+    """The schema of every shard of a dataset whose prompts are messages, or text; kept columns of the log come last."""
+    fields = [pa.field(c.name, _arrow_type(c, output_format), nullable=c.nullable) for c in EXAMPLE]
+    extra = pl.DataFrame(schema=dict(kept)).to_arrow(compat_level=pl.CompatLevel.oldest()).schema
+    return pa.schema([*fields, *(pa.field(field.name, _plain_type(field.type)) for field in extra)])
 
 
 def manifest_columns(schema: pa.Schema) -> tuple[Field, ...]:
@@ -130,6 +133,21 @@ def _arrow_type(column: Column, output_format: Format) -> pa.DataType:
     if column.dtype == MESSAGES:
         return pa.list_(_MESSAGE) if output_format == "messages" else pa.string()
     return _ARROW[column.dtype]
+
+
+def _plain_type(dtype: pa.DataType) -> pa.DataType:
+    """The same type without large offsets and dictionaries, which some readers do not take."""
+    if pa.types.is_dictionary(dtype):
+        return _plain_type(dtype.value_type)
+    if pa.types.is_large_string(dtype):
+        return pa.string()
+    if pa.types.is_large_binary(dtype):
+        return pa.binary()
+    if pa.types.is_list(dtype) or pa.types.is_large_list(dtype):
+        return pa.list_(_plain_type(dtype.value_type))
+    if pa.types.is_struct(dtype):
+        return pa.struct([pa.field(field.name, _plain_type(field.type)) for field in dtype])
+    return dtype
 
 
 def _fresh_batch(piece: pa.Table) -> pa.RecordBatch:

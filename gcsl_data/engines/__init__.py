@@ -1,6 +1,7 @@
 """What runs a plan. Only an engine collects or sinks; the plan is the same on every one of them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
+from pathlib import Path
 from typing import Protocol
 
 import polars as pl
@@ -13,6 +14,10 @@ class Engine(Protocol):
         """A small aggregate of all the data, collected; the order of its rows is not promised."""
         ...
 
-    def stream(self, frame: pl.LazyFrame) -> Iterator[pl.DataFrame]:
-        """All rows in plan order, in pieces of any size that fit in memory."""
+    def sink_parquet(self, frame: pl.LazyFrame, path: Path, *, metadata: dict[str, str]) -> None:
+        """All rows in plan order into one Parquet file, with this key-value metadata."""
+        ...
+
+    def sink(self, frame: pl.LazyFrame, write: Callable[[pl.DataFrame], None]) -> None:
+        """Hands all rows to `write`, in plan order, in pieces of any size; waits for each before it makes many more."""
         ...

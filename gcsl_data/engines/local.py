@@ -1,10 +1,11 @@
 """The engine for one process: Polars' streaming engine, out of core."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import polars as pl
 
-from gcsl_data.ingest.faults import explain
+from gcsl_data.ingest.explain import UNREADABLE, explain
 from gcsl_data.ingest.inputs import Log
 
 
@@ -18,12 +19,28 @@ class LocalEngine:
         """Raises DataError (65) when a log cannot be decoded."""
         try:
             return frame.collect(engine="streaming")
-        except (pl.exceptions.PolarsError, OSError, MemoryError) as error:
+        except UNREADABLE as error:
             raise explain(error, self._logs) from error
 
-    def stream(self, frame: pl.LazyFrame) -> Iterator[pl.DataFrame]:
-        """Raises DataError (65) when a log cannot be decoded."""
+    def sink_parquet(self, frame: pl.LazyFrame, path: Path, *, metadata: dict[str, str]) -> None:
+        """Raises DataError (65) when a log cannot be decoded, OSError when the disk refuses."""
         try:
-            yield from frame.collect_batches(maintain_order=True, engine="streaming")
-        except (pl.exceptions.PolarsError, OSError, MemoryError) as error:
+            frame.sink_parquet(path, metadata=metadata, maintain_order=True, engine="streaming")
+        except (pl.exceptions.PolarsError, MemoryError) as error:
             raise explain(error, self._logs) from error
+
+    def sink(self, frame: pl.LazyFrame, write: Callable[[pl.DataFrame], None]) -> None:
+        """Raises DataError (65) when a log cannot be decoded, and what `write` raises."""
+        failed: list[BaseException] = []
+
+        def keep_failure(piece: pl.DataFrame) -> None:
+            try:
+                write(piece)
+            except BaseException as error:
+                failed.append(error)
+                raise
+
+        try:
+            frame.sink_batches(keep_failure, maintain_order=True, engine="streaming")
+        except UNREADABLE as error:
+            raise failed[0] if failed else explain(error, self._logs) from error

@@ -1,42 +1,101 @@
-"""The logs that were named: found, ordered, hashed. The only part of the plan that touches the file system."""
+"""The logs that were named: found, fetched, recognised, hashed, ordered. Here the plan touches the file system."""
 
 import glob
 import hashlib
 import os
+import shutil
+import sys
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from gcsl_data.errors import InputError, UsageError
-from gcsl_data.ingest.formats import LogFormat, format_of
+import polars as pl
+
+from gcsl_data.errors import DataError, InputError, UsageError
+from gcsl_data.fit import Direction
+from gcsl_data.ingest.fault import Faults
+from gcsl_data.ingest.formats import LOG_FORMATS, LogFormat
+from gcsl_data.ingest.plain import make_plain, temporary_folder
+from gcsl_data.ingest.recognise import HEAD_BYTES, Recognised, recognise, suffix_lies
+from gcsl_data.ingest.remote import fetch, is_remote
+
+RECORDS_KEY, DIRECTION_KEY = "gcsl.records", "gcsl.direction"
+RECORDS_VERSION = "1"
+STDIN = "-"
+STDIN_NAME = "stdin"
 
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """One log file; `uri` is its name relative to the common parent of all inputs, the same on every machine."""
+    """One log; `uri` is its name relative to the common parent of all inputs, the same on every machine.
+
+    `plain` is the file that is scanned: the log itself, or a copy that is decompressed and free of its `faults`. `notes` say
+    what a person should know about how it was read. `records` is the direction of a file that `ingest` wrote, else None.
+    """
 
     path: Path
     uri: str
     format: LogFormat
     bytes: int
     sha256: str
+    plain: Path
+    faults: Faults
+    scanned: pl.LazyFrame = field(repr=False, compare=False)
+    modified_ns: int
+    notes: tuple[str, ...] = ()
+    records: Direction | None = None
+
+    def require_unchanged(self) -> None:
+        """Raises DataError (65) when the file was written to since it was found: what was read is neither old nor new."""
+        try:
+            now = self.path.stat()
+        except OSError:
+            now = None
+        if now is None or (now.st_size, now.st_mtime_ns) != (self.bytes, self.modified_ns):
+            raise DataError("GD1216", f"{self.uri} changed while it was read; try again when nobody writes to it")
 
 
 def find_logs(patterns: Sequence[str]) -> tuple[Log, ...]:
-    """The logs that paths and globs name, in the order of their uri, whatever order they were given in.
+    """The logs that paths, globs and URIs name, in the order of their uri, whatever order they were given in; `-` is stdin.
 
-    Raises InputError (66) for a path or pattern that leads to no readable file, UsageError (2) for the same file twice.
+    Raises InputError (66) for a name that leads to no readable file, DataError (65) for a file that is no log, UsageError
+    (2) for the same file twice.
     """
-    paths = [path for pattern in patterns for path in _matches(pattern)]
-    real = [path.resolve() for path in paths]
-    counts = Counter(real)
-    for path, found in zip(paths, real, strict=True):
-        if counts[found] > 1:
-            raise UsageError("GD0203", f"{path} is given twice, so its rows would count twice; name it once")
-    parent = Path(os.path.commonpath([path.parent for path in real]))
-    logs = [_log(path, found.relative_to(parent).as_posix()) for path, found in zip(paths, real, strict=True)]
-    return tuple(sorted(logs, key=lambda log: log.uri))
+    if list(patterns).count(STDIN) > 1:
+        raise UsageError("GD0203", "standard input is given twice; it can be read once")
+    remote = [found for pattern in patterns if is_remote(pattern) for found in fetch(pattern)]
+    local = [path for pattern in patterns if pattern != STDIN and not is_remote(pattern) for path in _matches(pattern)]
+    named = [*_relative(remote), *_relative([(os.path.realpath(path), path) for path in local])]
+    if STDIN in patterns:
+        named.append((STDIN_NAME, _copied_stdin()))
+    if twice := [uri for uri, count in Counter(uri for uri, _ in named).items() if count > 1]:
+        raise UsageError("GD0218", f"two logs are both called {twice[0]}; rename one, or read them apart")
+    empty = [(uri, path) for uri, path in named if path.is_file() and _is_blank(path)]
+    full = [entry for entry in named if entry not in empty]
+    # An empty log among others is worth a word; alone it is an error, which reading it raises.
+    logs = sorted((_log(path, uri) for uri, path in full or empty), key=lambda log: log.uri)
+    notes = tuple(f"{uri} is empty and left out" for uri, _ in empty)
+    return (replace(logs[0], notes=logs[0].notes + notes), *logs[1:])
+
+
+def _relative(found: list[tuple[str, Path]]) -> list[tuple[str, Path]]:
+    """Names relative to their common parent. Raises UsageError (2) when one stands twice."""
+    names = [name for name, _ in found]
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise UsageError("GD0203", f"{name} is given twice, so its rows would count twice; name it once")
+    parent = os.path.commonpath([os.path.dirname(name) for name in names]) if names else ""  # noqa: PTH120 (names)
+    return [(Path(os.path.relpath(name, parent or ".")).as_posix(), path) for name, path in found]
+
+
+def _is_blank(path: Path) -> bool:
+    """Whether a small file has nothing but white space in it."""
+    try:
+        return path.stat().st_size <= HEAD_BYTES and not path.read_bytes().strip()
+    except OSError:  # reading it says why
+        return False
 
 
 def _matches(pattern: str) -> list[Path]:
@@ -48,16 +107,65 @@ def _matches(pattern: str) -> list[Path]:
     return found
 
 
+def _copied_stdin() -> Path:
+    copy = temporary_folder() / STDIN_NAME
+    with copy.open("xb") as file:
+        shutil.copyfileobj(sys.stdin.buffer, file, 1 << 20)
+    return copy
+
+
 def _log(path: Path, uri: str) -> Log:
-    log_format = format_of(path)
     try:
         uri.encode()
     except UnicodeEncodeError:
         raise InputError("GD6605", f"{path!r}: the name is not UTF-8; rename the log") from None
+    if not path.is_file():
+        kind = "a folder; give a quoted pattern of logs" if path.is_dir() else "not a regular file; use - for a stream"
+        raise InputError("GD6606", f"{path} is {kind}")
+    modified_ns = path.stat().st_mtime_ns
+    found = recognise(path)
+    with ThreadPoolExecutor(1) as pool:  # hashing and looking through a log take about as long; neither holds the GIL
+        hashed = pool.submit(_hash, path)
+        plain = make_plain(path, found, name=uri)
+        size, digest = hashed.result()
+    return Log(
+        path=path,
+        uri=uri,
+        format=LOG_FORMATS[found.format],
+        bytes=size,
+        sha256=digest,
+        plain=plain.path,
+        faults=plain.faults,
+        scanned=plain.scanned,
+        modified_ns=modified_ns,
+        notes=_notes(path, uri, found),
+        records=_records_direction(plain.path) if found.format == "parquet" else None,
+    )
+
+
+def _hash(path: Path) -> tuple[int, str]:
+    """Size in bytes and SHA-256 in hex."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return file.tell(), digest
+
+
+def _records_direction(path: Path) -> Direction | None:
+    """The direction that `ingest` noted in the file's metadata; None for any other Parquet file, also a damaged one."""
     try:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-            size = file.tell()
-    except OSError as error:
-        raise InputError("GD6604", f"{path} cannot be read: {error.strerror}") from None
-    return Log(path, uri, log_format, size, digest)
+        metadata = pl.read_parquet_metadata(path)
+    except (pl.exceptions.PolarsError, OSError):
+        return None
+    if metadata.get(RECORDS_KEY) != RECORDS_VERSION:
+        return None
+    return "lower" if metadata.get(DIRECTION_KEY) == "lower" else "higher"
+
+
+def _notes(path: Path, uri: str, found: Recognised) -> tuple[str, ...]:
+    notes = []
+    if path.suffix and suffix_lies(path, found):
+        packed = f"{found.codec}-compressed " if found.codec else ""
+        notes.append(f"{uri} is read as {packed}{found.format}, whatever its name says")
+    if found.has_bom:
+        notes.append(f"{uri} starts with a byte order mark; it is left out")
+    return tuple(notes)

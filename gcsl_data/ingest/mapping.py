@@ -6,17 +6,19 @@ Order is kept, no row is dropped.
 """
 
 import difflib
+import re
 
 import polars as pl
 
-from gcsl_data.columns import MESSAGES, ROW_INDEX
+from gcsl_data.columns import MESSAGES, RECORD, ROW_INDEX
 from gcsl_data.errors import DataError, UsageError, shown
 from gcsl_data.hashing import prompt_hash
-from gcsl_data.ingest.faults import explain
+from gcsl_data.ingest.explain import UNREADABLE, explain
+from gcsl_data.ingest.fault import DECODING_REASONS
 from gcsl_data.ingest.inputs import Log
 from gcsl_data.ingest.reshape import split_conversation
 from gcsl_data.recipe import RecordStage
-from gcsl_data.stages.rewards import reward
+from gcsl_data.stages.rewards import numeric, reward, unread_reason
 
 # What other logs call our fields; used to offer a name in an error, never to pick a column silently.
 _SYNONYMS = {
@@ -26,40 +28,86 @@ _SYNONYMS = {
 }
 
 
-def to_records(log: Log, stage: RecordStage) -> pl.LazyFrame:
-    """The records of one log, lazily.
+def to_records(log: Log, stage: RecordStage) -> tuple[pl.LazyFrame, tuple[str, ...]]:
+    """The records of one log, lazily, and what a person should know about how its columns were read.
 
+    `fault` (String or null) names why a row could not be decoded or its reward not be read; the checks reject it for that.
     Raises UsageError (2) for an expression that cannot be parsed, DataError (65) for a column that is missing or has an
     unusable type, naming the nearest column that is there.
     """
     scanned, schema = _scanned(log)
-    prompt, response = _prompt_and_response(schema, stage, log.uri)
-    grade = _expression("reward", stage, schema, log.uri)
+    if log.records is not None:
+        return _canonical(scanned, schema, stage, log), ()
+    if log.faults.rows and len(schema) == 1:
+        row, fault = next(iter(log.faults.rows.items()))
+        raise DataError(
+            "GD1214",
+            f"{log.uri}:{row}: {DECODING_REASONS[fault.reason]} ({fault.detail}), and no other row can be read",
+        )
+    prompt, response = _prompt_and_response(schema, stage, log)
     frame = scanned.select(
         prompt=prompt,
         response=response,
-        reward=grade,
-        group=_expression("group", stage, schema, log.uri).cast(pl.String) if "group" in stage.map else None,
+        logged=_expression("reward", stage, schema, log),
+        group=_expression("group", stage, schema, log).cast(pl.String) if "group" in stage.map else None,
         source=pl.lit(log.uri),
         row=pl.col(ROW_INDEX).cast(pl.Int64),
         part=pl.lit(0, pl.Int32),
+        **{name: pl.col(name) if name in schema else None for name in stage.keep},
     )
-    types = _resolved(frame, log.uri)
+    if log.faults.blank:
+        frame = frame.filter(~pl.col("row").is_in(log.faults.blank))
+    types = _resolved(frame, schema, log.uri)
     _check_types(types, log.uri)
     is_text = types["prompt"] == pl.String
-    return frame.with_columns(
+    number, notes = numeric(pl.col("logged"), types["logged"], stage, uri=log.uri)
+    unread = pl.when(pl.col("logged").is_not_null() & number.is_null()).then(pl.lit(unread_reason(stage)))
+    records = frame.with_columns(
         prompt=pl.col("prompt") if is_text else plain_messages("prompt"),
-        reward=reward(pl.col("reward"), types["reward"], direction=stage.direction),
+        reward=reward(number, types["logged"], direction=stage.direction),
         prompt_hash=prompt_hash(pl.col("prompt"), is_text=is_text),
+        fault=pl.coalesce(_decoding_fault(log), unread),
     ).with_columns(group=pl.coalesce("group", "prompt_hash"))
+    names = [*(column.name for column in RECORD), *stage.keep, "prompt_hash", "fault"]
+    return records.select(names), notes
+
+
+def _canonical(scanned: pl.LazyFrame, schema: pl.Schema, stage: RecordStage, log: Log) -> pl.LazyFrame:
+    """Records that `ingest` wrote, as they are: mapped, rounded and signed already."""
+    if stage.map or stage.reward_order or stage.reward_reduce:
+        raise UsageError("GD0215", f"{log.uri} holds records that are mapped already; leave out --map and --reward-...")
+    if stage.direction != log.records:
+        raise UsageError("GD0216", f"{log.uri} was ingested with --direction {log.records}; say so here as well")
+    return scanned.select(
+        "prompt",
+        "response",
+        "reward",
+        "group",
+        "source",
+        "row",
+        "part",
+        *(pl.col(name) if name in schema else pl.lit(None).alias(name) for name in stage.keep),
+        prompt_hash=prompt_hash(pl.col("prompt"), is_text=schema["prompt"] == pl.String),
+        fault=pl.lit(None, pl.String),
+    )
+
+
+def _decoding_fault(log: Log) -> pl.Expr:
+    """The reason why a row was set aside before it was parsed; null for all others."""
+    if not log.faults.rows:
+        return pl.lit(None, pl.String)
+    rows: dict[str, list[int]] = {}
+    for row, fault in log.faults.rows.items():
+        rows.setdefault(fault.reason, []).append(row)
+    row = pl.col("row")
+    return pl.coalesce(pl.when(row.is_in(found)).then(pl.lit(reason)) for reason, found in rows.items())
 
 
 def _scanned(log: Log) -> tuple[pl.LazyFrame, pl.Schema]:
     """The scan and its schema, which JSON lines and CSV are read through for."""
     try:
-        scanned = log.format.scan(log.path)
-        return scanned, scanned.collect_schema()
-    except (pl.exceptions.PolarsError, OSError, MemoryError) as error:
+        return log.scanned, log.scanned.collect_schema()
+    except UNREADABLE as error:
         raise explain(error, [log]) from error
 
 
@@ -69,16 +117,16 @@ def plain_messages(column: str) -> pl.Expr:
     return pl.col(column).list.eval(pl.struct(role=role, content=content)).cast(MESSAGES)
 
 
-def _prompt_and_response(schema: pl.Schema, stage: RecordStage, uri: str) -> tuple[pl.Expr, pl.Expr]:
+def _prompt_and_response(schema: pl.Schema, stage: RecordStage, log: Log) -> tuple[pl.Expr, pl.Expr]:
     if "messages" not in stage.map:
-        return _expression("prompt", stage, schema, uri), _expression("response", stage, schema, uri)
+        return _expression("prompt", stage, schema, log), _expression("response", stage, schema, log)
     for name in ("prompt", "response"):
         if name in stage.map:
             raise UsageError("GD0204", f"--map {name} and --map messages both say what the {name} is; give one of them")
-    return split_conversation(_expression("messages", stage, schema, uri))
+    return split_conversation(_expression("messages", stage, schema, log))
 
 
-def _expression(field: str, stage: RecordStage, schema: pl.Schema, uri: str) -> pl.Expr:
+def _expression(field: str, stage: RecordStage, schema: pl.Schema, log: Log) -> pl.Expr:
     text = stage.map.get(field, field)
     try:
         expression = pl.sql_expr(text) if field in stage.map else pl.col(field)
@@ -86,25 +134,58 @@ def _expression(field: str, stage: RecordStage, schema: pl.Schema, uri: str) -> 
         raise UsageError("GD0205", f"--map {field}={shown(text)} is not a SQL expression: {error}") from None
     for column in expression.meta.root_names():
         if column not in schema:
-            raise DataError("GD1201", f"{uri}: no column {column!r} for the {field}; {_offer(field, column, schema)}")
+            raise DataError(
+                "GD1201", f"{log.uri}: no column {column!r} for the {field}; {_offer(field, column, schema, log)}"
+            )
+        if column in log.faults.mixed:
+            place = f"{log.uri}:{log.faults.mixed[column]}"
+            raise DataError("GD1215", f"{place}: {column!r} is no text here, as it is in other rows; make it one type")
     return expression
 
 
-def _offer(field: str, column: str, schema: pl.Schema) -> str:
+def _offer(field: str, column: str, schema: pl.Schema, log: Log) -> str:
+    """The likeliest columns, each with values of the first three rows: they are offered, never picked."""
     names = [name for name in schema if name != ROW_INDEX]
+    chats = [name for name in names if _is_messages(schema[name])]
+    if field in ("prompt", "response") and chats:
+        return f"say --map messages={chats[0]} (its last assistant turn is the response)"
     lower = {name.lower(): name for name in names}
     close = [lower[c] for c in difflib.get_close_matches(column.lower(), lower, n=3, cutoff=0.6)]
     close += [lower[s] for s in _SYNONYMS.get(field, ()) if s in lower and lower[s] not in close]
-    if close:
-        return f"nearest: {', '.join(close)}; say --map {field}={close[0]}"
-    return f"it has {', '.join(names[:12])}; say --map {field}=COLUMN"
+    how = f"say --map {field}={close[0] if close else 'COLUMN'}"
+    if not close:
+        return f"it has {', '.join(names[:12]) or 'none'}; {how}"
+    return f"{how}; nearest: {', '.join(_with_samples(close[:3], log))}"
 
 
-def _resolved(frame: pl.LazyFrame, uri: str) -> pl.Schema:
+def _with_samples(names: list[str], log: Log) -> list[str]:
+    rows = log.scanned.select(names).head(3).collect()
+    return [f"{name} ({', '.join(shown(value, limit=18) for value in rows[name].to_list())})" for name in names]
+
+
+def _resolved(frame: pl.LazyFrame, schema: pl.Schema, uri: str) -> pl.Schema:
     try:
         return frame.collect_schema()
     except pl.exceptions.PolarsError as error:
-        raise DataError("GD1202", f"{uri}: the mapping does not fit its columns: {error}") from None
+        reason = str(error).splitlines()[0].strip()
+        raise DataError(
+            "GD1202", f"{uri}: the mapping does not fit its columns: {_missing_field(reason, schema)}"
+        ) from None
+
+
+def _missing_field(reason: str, schema: pl.Schema) -> str:
+    """Polars names just the missing field of a struct; here with the nearest ones that exist, as one writes them."""
+    fields = [path for name, dtype in schema.items() if name != ROW_INDEX for path in _paths(name, dtype)]
+    last = {path.rpartition(".")[2]: path for path in fields}
+    wanted = re.sub(r"[^\w]", "", reason.rpartition(" ")[2])
+    close = difflib.get_close_matches(wanted, last, n=3, cutoff=0.5)
+    return f"no field {wanted!r}; nearest: {', '.join(last[name] for name in close)}" if close else reason
+
+
+def _paths(at: str, dtype: pl.DataType) -> list[str]:
+    if not isinstance(dtype, pl.Struct):
+        return [at]
+    return [path for field in dtype.fields for path in _paths(f"{at}.{field.name}", field.dtype)]  # pyright: ignore[reportArgumentType]
 
 
 def _check_types(types: pl.Schema, uri: str) -> None:
@@ -116,14 +197,6 @@ def _check_types(types: pl.Schema, uri: str) -> None:
         is_number = types["response"].is_numeric()
         hint = "cast it: --map response='CAST(x AS VARCHAR)'" if is_number else "map a text column to it"
         raise DataError("GD1204", f"{uri}: the response must be text, found {types['response']}; {hint}")
-    if types["reward"] == pl.String:
-        raise DataError(
-            "GD1205", f"{uri}: the reward is text, expected a number; cast it: --map reward='CAST(x AS DOUBLE)'"
-        )
-    if not (types["reward"].is_numeric() or types["reward"] == pl.Null):
-        hint = f"; choose one field of it with a dot: {types['reward']}" if types["reward"].is_nested() else ""
-        hint = "; cast it: --map reward='CAST(x AS DOUBLE)'" if types["reward"] == pl.Boolean else hint
-        raise DataError("GD1206", f"{uri}: the reward must be a number, found {types['reward'].base_type()}{hint}")
 
 
 def _is_messages(dtype: pl.DataType) -> bool:

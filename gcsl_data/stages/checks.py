@@ -1,6 +1,6 @@
 """Which records can be used: named rules as expressions. A record is rejected only for what makes it unusable.
 
-Adds `reject`: the name of the first rule that a record breaks, or null. No row is dropped here.
+Needs `fault`; adds `reject`: that, or the name of the first rule that a record breaks, or null. No row is dropped here.
 """
 
 from collections.abc import Callable
@@ -8,6 +8,7 @@ from collections.abc import Callable
 import polars as pl
 
 from gcsl_data.columns import ROLES
+from gcsl_data.ingest.fault import DECODING_REASONS
 from gcsl_data.ingest.reshape import last_index_of_role
 
 
@@ -35,6 +36,8 @@ def _bad_messages(is_text: bool) -> pl.Expr:
 
 # Rule name -> maker of "this record breaks it" (given whether prompts are text). The name is the reason in
 # rejects.jsonl, the manifest and the messages; the first one broken counts.
+#
+# Before them all comes `fault`: why a row could not be decoded, or its reward not be read.
 RULES: dict[str, Callable[[bool], pl.Expr]] = {
     "bad_messages": _bad_messages,
     "empty_prompt": _blank_prompt,
@@ -44,6 +47,9 @@ RULES: dict[str, Callable[[bool], pl.Expr]] = {
 }
 
 REASONS = {
+    **DECODING_REASONS,
+    "bad_reward": "the reward is text that is no number (give --reward-order for labels)",
+    "unknown_label": "the reward is a label that --reward-order does not have",
     "bad_messages": "the conversation has no user turn before the answer, no answer, an unknown role or a null content",
     "empty_prompt": "the prompt is missing or blank",
     "empty_response": "the response is missing or blank",
@@ -55,4 +61,4 @@ REASONS = {
 def flag_rejects(records: pl.LazyFrame, *, is_text: bool) -> pl.LazyFrame:
     """The records with `reject` (String or null). NaN must not get past here: in Polars NaN >= 0.85 is true."""
     broken = [pl.when(rule(is_text).fill_null(True)).then(pl.lit(name)) for name, rule in RULES.items()]
-    return records.with_columns(reject=pl.coalesce(broken))
+    return records.with_columns(reject=pl.coalesce("fault", *broken))

@@ -47,6 +47,9 @@ def choose_goals(fit: Fit, goal_filter: GoalFilterName, scale: tuple[float, floa
         warnings.append(
             f"one goal is left ({kept[0].printed}): training on it equals filtered SFT; try --no-goal-filter"
         )
+    low, high = sorted((fit.sign * fit.minimum, fit.sign * fit.maximum))
+    if scale and not scale[0] <= low <= high <= scale[1]:
+        warnings.append(f"rewards from {low:g} to {high:g} leave the scale {scale[0]:g} to {scale[1]:g}; check --scale")
     dropped |= {t.index: NOT_ABOVE_MEAN for t in on_scale if t not in kept}
     _require_distinct(kept, fit)
     return GoalChoice(tuple(t.index for t in kept), dict(sorted(dropped.items())), tuple(warnings))

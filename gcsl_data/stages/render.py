@@ -15,6 +15,7 @@ from gcsl_data.dataset.manifest import Format
 from gcsl_data.fit import Fit
 from gcsl_data.hashing import sha256_hex
 from gcsl_data.ingest.reshape import last_index_of_role
+from gcsl_data.lookup import lookup
 from gcsl_data.stages import snap
 from gcsl_data.stages.fitting import level_of
 from gcsl_data.stages.formulations import Formulation
@@ -29,8 +30,10 @@ class Wording:
     format: Format
 
 
-def to_examples(records: pl.LazyFrame, *, fit: Fit, formulation: Formulation, wording: Wording) -> pl.LazyFrame:
-    """Good records in, examples out (the columns of `columns.EXAMPLE`, and `split`).
+def to_examples(
+    records: pl.LazyFrame, *, fit: Fit, formulation: Formulation, wording: Wording, keep: tuple[str, ...] = ()
+) -> pl.LazyFrame:
+    """Good records in, examples out (the columns of `columns.EXAMPLE`, kept ones, and `split`).
 
     A record without a kept goal gives no row. Prompts may be text or chat messages; plain-text output needs text prompts.
     """
@@ -46,14 +49,14 @@ def to_examples(records: pl.LazyFrame, *, fit: Fit, formulation: Formulation, wo
         .explode("goal_index", empty_as_null=False)
     )
     placed = expanded.with_columns(
-        goal=goal_index.replace_strict(dict(wording.sentences), return_dtype=pl.String),
-        threshold=goal_index.replace_strict(numbers, return_dtype=pl.Float64),
+        goal=lookup(goal_index, wording.sentences, pl.String),
+        threshold=lookup(goal_index, numbers, pl.Float64),
         prompt=_placed(wording, is_text=is_text),
         completion=_completion(wording.format),
         weight=pl.lit(1.0),
         id=example_id(goal_index),
     )
-    return placed.select(*(column.name for column in EXAMPLE), "split")
+    return placed.select(*(column.name for column in EXAMPLE), *keep, "split")
 
 
 def example_id(copy: pl.Expr) -> pl.Expr:
@@ -78,13 +81,13 @@ def _placed(wording: Wording, *, is_text: bool) -> pl.Expr:
 def _affixes(wording: Wording) -> tuple[pl.Expr, pl.Expr]:
     around = {k: affix(sentence, wording.placement) for k, sentence in wording.sentences.items()}
     goal_index = pl.col("goal_index")
-    before = goal_index.replace_strict({k: a.before for k, a in around.items()}, return_dtype=pl.String)
-    after = goal_index.replace_strict({k: a.after for k, a in around.items()}, return_dtype=pl.String)
+    before = lookup(goal_index, {k: a.before for k, a in around.items()}, pl.String)
+    after = lookup(goal_index, {k: a.after for k, a in around.items()}, pl.String)
     return before, after
 
 
 def _sentence(wording: Wording) -> pl.Expr:
-    return pl.col("goal_index").replace_strict(dict(wording.sentences), return_dtype=pl.String)
+    return lookup(pl.col("goal_index"), wording.sentences, pl.String)
 
 
 def _in_system_message(prompt: pl.Expr, before: pl.Expr, sentence: pl.Expr) -> pl.Expr:

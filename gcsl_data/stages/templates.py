@@ -75,7 +75,8 @@ def load_template(stage: GoalsStage, direction: Direction) -> GoalTemplate:
         raise RecipeError(
             "GD7820", f"{name}: comparator {comparator!r}, but with --direction {direction} it must be {allowed}"
         )
-    scale = stage.scale or (tuple(head["scale"]) if "scale" in head else None)
+    lowest_highest = stage.scale or head.get("scale")
+    scale = (float(lowest_highest[0]), float(lowest_highest[1])) if lowest_highest else None
     environment = _environment()
     _check_syntax(environment, name, body)
     return GoalTemplate(
@@ -101,7 +102,8 @@ def render_goals(template: GoalTemplate, fit: Fit) -> dict[int, str]:
     by_number = {threshold.printed: sentences[threshold.index] for threshold in fit.thresholds}
     if len(set(by_number.values())) < len(by_number):
         raise RecipeError(
-            "GD7821", f"{template.name}: two goals give the same text; a goal template must print {{{{ threshold }}}}"
+            "GD7821",
+            f"{template.name}: a goal template must print {{{{ threshold }}}}; two goals of this one read the same",
         )
     return sentences
 

@@ -14,24 +14,26 @@ LAYERS = """
 errors fit resources
 dataset.decode dataset.goal dataset.files dataset
 dataset.manifest
-columns recipe hashing
-ingest.formats.* ingest.reshape
+columns hashing lookup
+recipe ingest.fault ingest.recognise ingest.reshape
+ingest.formats.*
 ingest.formats
-ingest.recognise
+ingest.plain
+ingest.remote
 ingest.inputs
-ingest.faults stages.bins stages.rewards stages.splits
+ingest.explain ingest.rejects stages.bins stages.rewards stages.splits
 ingest.mapping ingest stages.checks stages.snap engines
 stages.fitting stages.templates
 stages.formulations stages.goal_filter
 census stages.render stages
-plan engines.local
-measure dataset.shards dataset.card dataset.find
-build
-audit.* audit schemas
+plan engines.local extremes
+measure dataset.shards dataset.card dataset.find schemas
+build records log_schema
+audit.* audit
 cli._*
 cli.*
 cli
-cli.__main__
+__main__
 """
 
 
@@ -90,7 +92,7 @@ def test_no_module_imports_the_command_line() -> None:
     found = modules("gcsl_data")
 
     for module, path in found.items():
-        if not module.startswith("cli"):
+        if not module.startswith("cli") and module != "__main__":
             assert not any(name.startswith("cli") for name in imported(path, "gcsl_data", known=set(found)))
 
 

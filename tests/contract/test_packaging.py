@@ -64,7 +64,7 @@ def test_an_installed_wheel_finds_its_templates_and_schemas_from_anywhere(wheel:
 
     def run(*arguments: str) -> dict[str, object]:
         done = subprocess.run(
-            [sys.executable, "-m", "gcsl_data.cli", *arguments, "--json"],
+            [sys.executable, "-m", "gcsl_data", *arguments, "--json"],
             cwd=elsewhere, env={**os.environ, "PYTHONPATH": str(installed)}, capture_output=True, check=True,
         )  # fmt: skip
         return json.loads(done.stdout)

@@ -19,14 +19,17 @@ from gcsl_data.dataset.manifest import Format
 from gcsl_data.dataset.shards import arrow_schema
 from gcsl_data.engines.local import LocalEngine
 from gcsl_data.fit import Comparator, Direction, Ties
-from gcsl_data.ingest.formats import LOG_FORMATS, format_of
+from gcsl_data.ingest.fault import DECODING_REASONS
+from gcsl_data.ingest.formats import LOG_FORMATS
 from gcsl_data.ingest.inputs import find_logs
+from gcsl_data.ingest.recognise import CODEC_SUFFIXES, SUFFIXES, Codec, FormatName
 from gcsl_data.plan import make_plan
 from gcsl_data.schemas import generate
 from gcsl_data.stages import templates
 from gcsl_data.stages.checks import REASONS, RULES
 from gcsl_data.stages.formulations import FORMULATIONS
 from gcsl_data.stages.goal_filter import GOAL_FILTERS
+from gcsl_data.stages.rewards import _REDUCERS, unread_reason
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SCHEMAS = {path.name: json.loads(path.read_text()) for path in (REPOSITORY / "schemas").glob("*.json")}
@@ -86,19 +89,22 @@ def test_the_glossary_is_the_shards_and_the_schemas() -> None:
 def test_registries_hold_the_words_of_the_recipe() -> None:
     assert list(FORMULATIONS) == list(get_args(recipes.FormulationName))
     assert list(GOAL_FILTERS) == list(get_args(recipes.GoalFilterName))
-    assert list(RULES) == list(REASONS)
+    assert list(_REDUCERS) == list(get_args(recipes.Reducer))
     assert get_args(Placement) == PLACEMENTS
     assert set(templates._COMPARATORS) == set(get_args(Direction)) == set(templates._DEFAULTS)
     assert {c for allowed in templates._COMPARATORS.values() for c in allowed} == set(get_args(Comparator))
 
 
-def test_every_log_format_is_found_by_its_suffixes() -> None:
-    suffixes = [suffix for log_format in LOG_FORMATS.values() for suffix in log_format.suffixes]
+def test_every_reason_for_a_rejected_row_has_words() -> None:
+    unread = {unread_reason(recipes.RecordStage(reward_order=order)) for order in ((), ("a", "b"))}
 
-    assert len(set(suffixes)) == len(suffixes)
-    for log_format in LOG_FORMATS.values():
-        for suffix in log_format.suffixes:
-            assert format_of(Path(f"log{suffix.upper()}")) is log_format
+    assert set(REASONS) == {*DECODING_REASONS, *unread, *RULES}
+    assert len(REASONS) == len(DECODING_REASONS) + len(unread) + len(RULES)
+
+
+def test_every_log_format_and_codec_has_suffixes() -> None:
+    assert set(LOG_FORMATS) == set(SUFFIXES) == set(get_args(FormatName))
+    assert set(CODEC_SUFFIXES) == set(get_args(Codec))
 
 
 def test_every_rule_of_the_contract_says_what_holds() -> None:
@@ -142,13 +148,16 @@ def test_expand_and_stats_take_the_same_recipe_flags() -> None:
     import typer.main
 
     group = typer.main.get_command(app)
+    commands = {**group.commands, **group.commands["schema"].commands}
+    del commands["schema"]
     flags = {
         name: {option for parameter in command.params for option in parameter.opts if option.startswith("--")}
-        for name, command in group.commands.items()
+        for name, command in commands.items()
     }
 
     assert flags["expand"] - flags["stats"] == {"--out", "--print-recipe", "--progress"}
     assert flags["stats"] <= flags["expand"]
+    assert flags["ingest"] - flags["expand"] == {"--overwrite"}
     assert all("--json" in options for options in flags.values())
 
 

@@ -28,7 +28,7 @@ from gcsl_data.plan import Plan, make_plan
 from gcsl_data.recipe import resolve
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-PROGRAM = (sys.executable, "-m", "gcsl_data.cli")
+PROGRAM = (sys.executable, "-m", "gcsl_data")
 
 
 def make_rows(rewards: Iterable[float | None]) -> list[dict[str, Any]]:

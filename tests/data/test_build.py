@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -203,10 +203,12 @@ class Failing(LocalEngine):
 
     error: BaseException = RuntimeError("broken off")
 
-    def stream(self, frame: pl.LazyFrame) -> Iterator[pl.DataFrame]:
-        for piece in super().stream(frame):
-            yield piece
+    def sink(self, frame: pl.LazyFrame, write: Callable[[pl.DataFrame], None]) -> None:
+        def once(piece: pl.DataFrame) -> None:
+            write(piece)
             raise self.error
+
+        super().sink(frame, once)
 
 
 @pytest.mark.parametrize("error", [RuntimeError("broken off"), KeyboardInterrupt(), MemoryError()])

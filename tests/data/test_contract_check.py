@@ -290,8 +290,10 @@ def test_the_output_lists_every_rule_and_the_json_every_finding(dataset: Path) -
     text = gcsl_data("check", dataset, cwd=dataset)
     as_json = gcsl_data("check", dataset, "--json", cwd=dataset)
 
-    assert [line.split()[1] for line in text.out.splitlines()] == list(CONTRACT)
-    assert [line[:4] for line in text.out.splitlines()].count("FAIL") == 1
+    *rules, verdict = text.out.splitlines()
+    assert [line.split()[1] for line in rules] == list(CONTRACT)
+    assert verdict == f"{dataset}: {len(CONTRACT) - 1} of {len(CONTRACT)} hold"
+    assert [line[:4] for line in rules].count("FAIL") == 1
     assert as_json.status == as_json.json["exit_code"] == 1
     assert as_json.json["ok"] is False
     assert [finding["rule"] for finding in as_json.json["findings"]] == ["rows.true"]

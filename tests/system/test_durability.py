@@ -19,7 +19,7 @@ def calls(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
         pytest.skip("strace is not installed (scripts/system-deps says why)")
     folder = tmp_path_factory.mktemp("durable")
     trace = folder / "trace"
-    program = [sys.executable, "-m", "gcsl_data.cli", "expand", str(LOG), "--out", "out"]
+    program = [sys.executable, "-m", "gcsl_data", "expand", str(LOG), "--out", "out"]
     watch = [
         "strace",
         "-f",

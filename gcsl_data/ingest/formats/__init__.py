@@ -1,37 +1,49 @@
-"""The log formats, one small file each. A format scans a file lazily, and can find the fault when scanning fails."""
+"""The log formats, one small file each; adding one is a file, a line here and a line in `recognise.SUFFIXES`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 import polars as pl
 
-from gcsl_data.errors import InputError
-from gcsl_data.ingest.formats import csv, jsonl, parquet
+from gcsl_data.ingest.fault import Faults
+from gcsl_data.ingest.formats import arrow, csv, json, jsonl, parquet
+from gcsl_data.ingest.recognise import FormatName
 
 
 @dataclass(frozen=True, slots=True)
 class LogFormat:
-    """`scan(path)` gives the log's columns plus `ROW_INDEX` (1-based); `find_fault(path)` says in words where the
-    first undecodable place is, or None. `suffixes` are the file name endings, lower case.
+    """How one format is read.
+
+    `scan(path)` gives the log's columns plus `ROW_INDEX` (1-based), lazily. `find_faults(path, scanned)` looks for rows
+    that a scan would refuse or silently change; `without(path, faults, target)` writes a copy with a placeholder for each
+    of them. `to_plain(source, target, name)` turns what Polars does not scan into a file that it does. `disagreement(path)`
+    says what keeps the values of one field from being a column.
     """
 
     scan: Callable[[Path], pl.LazyFrame]
-    find_fault: Callable[[Path], str | None]
-    suffixes: tuple[str, ...]
+    find_faults: Callable[[Path, pl.LazyFrame], Faults]
+    without: Callable[[Path, Faults, Path], None] | None = None
+    to_plain: Callable[[BinaryIO, Path, str], None] | None = None
+    disagreement: Callable[[Path], str | None] | None = None
 
 
-LOG_FORMATS = {
-    "parquet": LogFormat(parquet.scan, parquet.find_fault, (".parquet", ".pq")),
-    "jsonl": LogFormat(jsonl.scan, jsonl.find_fault, (".jsonl", ".ndjson")),
-    "csv": LogFormat(csv.scan, csv.find_fault, (".csv",)),
+LOG_FORMATS: dict[FormatName, LogFormat] = {
+    "parquet": LogFormat(parquet.scan, parquet.find_faults),
+    "arrow": LogFormat(arrow.scan, arrow.find_faults),
+    "arrow-stream": LogFormat(arrow.scan, arrow.find_faults, to_plain=arrow.to_file),
+    "jsonl": LogFormat(jsonl.scan, jsonl.find_faults, jsonl.without, disagreement=jsonl.disagreement),
+    "json": LogFormat(
+        jsonl.scan, jsonl.find_faults, jsonl.without, to_plain=json.to_lines, disagreement=jsonl.disagreement
+    ),
+    "csv": LogFormat(
+        partial(csv.scan, separator=","), partial(csv.find_faults, separator=","), partial(csv.without, separator=",")
+    ),
+    "tsv": LogFormat(
+        partial(csv.scan, separator="\t"),
+        partial(csv.find_faults, separator="\t"),
+        partial(csv.without, separator="\t"),
+    ),
 }
-
-
-def format_of(path: Path) -> LogFormat:
-    """The format of a log, by its name's ending. Raises InputError (66) for one that we do not read."""
-    for log_format in LOG_FORMATS.values():
-        if path.name.lower().endswith(log_format.suffixes):
-            return log_format
-    known = ", ".join(suffix for log_format in LOG_FORMATS.values() for suffix in log_format.suffixes)
-    raise InputError("GD6603", f"{path}: unknown kind of log; expected a name ending in {known}")

@@ -1,21 +1,103 @@
-"""CSV with a header line. Every row is looked at for the column types."""
+"""CSV and TSV with a header line. Every row is looked at for the column types.
 
+Polars fills a missing field with null without a word, takes a blank line for a row of nulls, and refuses a file for one field
+too many. Where it refuses, or a last column holds a null, Python's own reader counts the fields of each row.
+"""
+
+import csv
+from collections import Counter
+from collections.abc import Generator
+from contextlib import closing
 from pathlib import Path
 
 import polars as pl
 
 from gcsl_data.columns import ROW_INDEX
+from gcsl_data.errors import DataError, shown
+from gcsl_data.ingest.fault import Fault, Faults
+
+MAX_FIELD_CHARACTERS = 64 * 1024 * 1024
 
 
-def scan(path: Path) -> pl.LazyFrame:
-    """The log's columns plus `ROW_INDEX` (records are counted, not lines: a quoted field may hold line ends)."""
-    return pl.scan_csv(path, glob=False, infer_schema_length=None, row_index_name=ROW_INDEX, row_index_offset=1)
+def scan(path: Path, *, separator: str) -> pl.LazyFrame:
+    """The log's columns plus `ROW_INDEX` (records are counted, not lines: a quoted field may hold line ends).
+
+    A blank line counts as a record, so that a row's number does not depend on how the file is read.
+    """
+    return pl.scan_csv(
+        path,
+        glob=False,
+        separator=separator,
+        infer_schema_length=None,
+        row_index_name=ROW_INDEX,
+        row_index_offset=1,
+    )
 
 
-def find_fault(path: Path) -> str | None:
-    """What is wrong with the file as a whole, where it can be told."""
+def find_faults(path: Path, scanned: pl.LazyFrame, *, separator: str) -> Faults:
+    """Rows with another number of fields than the header, and blank ones.
+
+    Raises DataError (65) for a header that names a column twice, for a quote that is never closed, and for bytes that are
+    not UTF-8: where those stand, rows cannot be told apart.
+    """
+    header = _header(path, separator)
+    refused = False
     try:
-        text = path.read_text(encoding="utf-8")
+        names = [name for name in scanned.collect_schema() if name != ROW_INDEX]
+        refused = names != header and all(header)
+        # All columns are looked at: Polars parses no more than it is asked for, and refuses nothing else.
+        has_null = scanned.select(pl.col(names).is_null().any()).collect(engine="streaming")
+        if not refused and not has_null[names[-1]].item():
+            return Faults()
+    except pl.exceptions.PolarsError:
+        refused = True
+    rows: dict[int, Fault] = {}
+    blank = []
+    for number, line, fields in _records(path, separator):
+        if not fields:
+            blank.append(number)
+        elif len(fields) != len(header):
+            rows[number] = Fault("ragged", f"{len(fields)} fields, the header has {len(header)}", line)
+    return Faults(rows, tuple(blank), misread=refused)
+
+
+def without(path: Path, faults: Faults, target: Path, *, separator: str) -> None:
+    """A copy in which faulty and blank rows are empty, so that row numbers stay."""
+    header = _header(path, separator)
+    with target.open("x", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, delimiter=separator, lineterminator="\n")
+        for number, _, fields in _records(path, separator):
+            writer.writerow(fields if fields and number not in faults.rows else [""] * len(header))
+
+
+def _records(path: Path, separator: str) -> Generator[tuple[int, int, list[str]]]:
+    """Record number (0 is the header), the line it starts on, and its fields (none for a blank line).
+
+    Blank lines before the header are left out.
+    """
+    csv.field_size_limit(MAX_FIELD_CHARACTERS)
+    number = -1
+    start = 1
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, delimiter=separator, strict=True)
+            for fields in reader:
+                if fields or number >= 0:
+                    number += 1
+                    yield number, start, fields
+                start = reader.line_num + 1
     except UnicodeDecodeError as error:
-        return f"it is not UTF-8 at byte {error.start}"
-    return None if text.strip() else "it is empty, without even a header line"
+        raise DataError("GD1108", f"{path.name}: it is not UTF-8 ({error.reason}); convert it to UTF-8") from None
+    except csv.Error as error:
+        raise DataError(
+            "GD1110", f"{path.name}: the record that starts on line {start}: {error}; close its quote"
+        ) from None
+
+
+def _header(path: Path, separator: str) -> list[str]:
+    with closing(_records(path, separator)) as records:
+        _, _, names = next(records, (0, 0, []))
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise DataError("GD1111", f"{path.name}: the header names {shown(twice[0])} twice; rename one of them")
+    return names

@@ -1,5 +1,0 @@
-"""python -m gcsl_data.cli: the same program as gcsl-data."""
-
-from gcsl_data.cli import main
-
-main()

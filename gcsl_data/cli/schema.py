@@ -1,0 +1,62 @@
+"""gcsl-data schema: JSON Schemas of what gcsl writes, of a log, and what changed between two."""
+
+from typing import Annotated
+
+import typer
+
+from gcsl_data.cli._options import Json
+
+schema_app = typer.Typer(help="JSON Schemas of records, examples, manifests and logs.", no_args_is_help=True)
+
+
+@schema_app.command()
+def show(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="record, example, manifest or recipe.")],
+    json: Json = False,
+) -> None:
+    """Print a schema of ours."""
+    from gcsl_data.cli import _show
+    from gcsl_data.errors import UsageError
+    from gcsl_data.recipe import nearest
+    from gcsl_data.schemas import generate
+
+    known = {file.removesuffix(".schema.json"): schema for file, schema in generate().items()}
+    if name not in known:
+        raise UsageError("GD0217", f"no schema {name!r}; {nearest(name, list(known))}")
+    _show.show_schema(known[name], as_json=json)
+
+
+@schema_app.command()
+def infer(
+    log: Annotated[str, typer.Argument(metavar="LOG", help="A log in any format.")],
+    json: Json = False,
+) -> None:
+    """Print the JSON Schema of a log's rows, from all of them."""
+    from gcsl_data.cli import _show
+    from gcsl_data.log_schema import infer as infer_schema
+
+    _show.show_schema(infer_schema(log), as_json=json)
+
+
+@schema_app.command()
+def diff(
+    before: Annotated[str, typer.Argument(metavar="BEFORE", help="A log, or a .schema.json file.")],
+    after: Annotated[str, typer.Argument(metavar="AFTER", help="A log, or a .schema.json file.")],
+    breaking_only: Annotated[
+        bool, typer.Option("--breaking-only", help="Only what a reader of the old one would miss.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Say which fields came, went or changed their type. Exit 1 when any did."""
+    from gcsl_data.cli import _show
+    from gcsl_data.dataset.decode import encode
+    from gcsl_data.log_schema import diff as diff_shapes
+    from gcsl_data.log_schema import shape
+
+    changes = [c for c in diff_shapes(shape(before), shape(after)) if c.breaking or not breaking_only]
+    if json:
+        _show.print_json({"ok": not changes, "exit_code": int(bool(changes)), "changes": encode(changes)})
+    else:
+        _show.show_changes(changes)
+    if changes:
+        raise typer.Exit(1)

@@ -1,0 +1,35 @@
+"""The best and the worst records of a log, to look at: a reward that points the wrong way is seen at once."""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from gcsl_data.census import Census
+from gcsl_data.engines import Engine
+from gcsl_data.fit import Direction
+
+SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Extremes:
+    """Records (reward, source, row, prompt, response), best and worst first; `sign` times reward is the logged value."""
+
+    best: pl.DataFrame
+    worst: pl.DataFrame
+    sign: int
+
+
+def extremes(flagged: pl.LazyFrame, census: Census, engine: Engine, *, direction: Direction) -> Extremes:
+    """The first record of each of the three best and three worst different rewards.
+
+    The census knows their rows; one more look at the log fetches their texts.
+    """
+    usable = census.frame.filter(pl.col("reject").is_null()).select("reward", "source", row="first_row")
+    firsts = usable.sort("source", "row").unique("reward", keep="first", maintain_order=True).sort("reward")
+    chosen = pl.concat([firsts.head(SHOWN), firsts.tail(SHOWN)]).unique()
+    wanted = flagged.filter(pl.col("row").is_in(chosen["row"].unique().to_list()))
+    texts = engine.measure(wanted.select("reward", "source", "row", "prompt", "response"))
+    found = texts.join(chosen, on=["source", "row", "reward"], how="semi").sort("reward")
+    sign = -1 if direction == "lower" else 1
+    return Extremes(found.reverse().head(SHOWN), found.head(SHOWN), sign)

@@ -1,0 +1,77 @@
+"""From what a team has to what Polars scans: decompress, rewrite documents as lines, put faulty rows aside.
+
+Most logs are scanned where they lie. The others are copied into a temporary folder, a piece at a time; it goes away when the
+process ends, because a lazy frame that reads it may outlive everything else.
+"""
+
+import atexit
+import shutil
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+import polars as pl
+import pyarrow as pa
+
+from gcsl_data.errors import DataError
+from gcsl_data.ingest.fault import Faults
+from gcsl_data.ingest.formats import LOG_FORMATS
+from gcsl_data.ingest.recognise import Recognised, open_plain
+
+_UTF8_BOM = b"\xef\xbb\xbf"
+
+
+class Plain(NamedTuple):
+    """A file that Polars scans, its scan (whose schema is known where that took a look at every row), and faulty rows."""
+
+    path: Path
+    scanned: pl.LazyFrame
+    faults: Faults
+
+
+def make_plain(path: Path, found: Recognised, *, name: str) -> Plain:
+    """The log at `path` as a file ready to be scanned.
+
+    Raises DataError (65) when it cannot be decoded.
+    """
+    log_format = LOG_FORMATS[found.format]
+    copied = found.codec is not None or log_format.to_plain is not None or (found.has_bom and found.format == "jsonl")
+    if copied:
+        copy = temporary_folder() / "plain"
+        _copy(path, found, copy, name)
+        path = copy
+    scanned = log_format.scan(path)
+    faults = log_format.find_faults(path, scanned)
+    if not (faults and log_format.without):
+        return Plain(path, scanned, faults)
+    cleaned = temporary_folder() / "cleaned"
+    log_format.without(path, faults, cleaned)
+    if copied:
+        path.unlink()
+    return Plain(cleaned, log_format.scan(cleaned), faults)
+
+
+def temporary_folder() -> Path:
+    """A new folder that is removed when the process ends."""
+    folder = tempfile.TemporaryDirectory(prefix="gcsl-")
+    atexit.register(folder.cleanup)
+    return Path(folder.name)
+
+
+def _copy(path: Path, found: Recognised, target: Path, name: str) -> None:
+    to_plain = LOG_FORMATS[found.format].to_plain
+    try:
+        with open_plain(path, found.codec) as source:
+            if to_plain:
+                to_plain(source, target, name)
+                return
+            if found.has_bom:
+                source.read(len(_UTF8_BOM))
+            with target.open("xb") as file:
+                shutil.copyfileobj(source, file, 1 << 20)
+    except pa.ArrowException as error:
+        raise DataError("GD1103", f"{name} is damaged: {error}; fetch it again") from None
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise DataError("GD1103", f"{name} is damaged: {error}; fetch it again") from None

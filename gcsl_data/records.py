@@ -1,0 +1,63 @@
+"""Logs to one file of canonical records (Parquet), with the rejected rows beside it.
+
+The file carries what `expand` needs to take it for what it is: in its key-value metadata, `gcsl.records` and the direction of
+the rewards.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from gcsl_data.census import Census, census_of
+from gcsl_data.columns import RECORD
+from gcsl_data.dataset import files
+from gcsl_data.dataset.manifest import Accounting
+from gcsl_data.engines import Engine
+from gcsl_data.errors import UsageError
+from gcsl_data.extremes import Extremes, extremes
+from gcsl_data.ingest.inputs import DIRECTION_KEY, RECORDS_KEY, RECORDS_VERSION, Log
+from gcsl_data.ingest.rejects import reject_lines
+from gcsl_data.plan import all_records
+from gcsl_data.recipe import Recipe
+from gcsl_data.stages.splits import assign_splits
+
+
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    """What became of the rows, the records with the best and worst rewards, and notes on how the logs were read."""
+
+    accounting: Accounting
+    extremes: Extremes
+    notes: tuple[str, ...]
+
+
+def write_records(logs: tuple[Log, ...], recipe: Recipe, engine: Engine, out: Path, *, overwrite: bool) -> Ingested:
+    """Writes the usable records of all logs to `out`, and rejects to `<out without suffix>.rejects.jsonl` if there are any.
+
+    Raises OutputError (73) when `out` exists and is not to be overwritten, DataError (65) for rows that cannot be used.
+    """
+    rejects_path = out.with_suffix(".rejects.jsonl")
+    if inside := [log.uri for log in logs if out.resolve() == log.path.resolve()]:
+        raise UsageError("GD0219", f"{inside[0]} is read, so it cannot be written as well; choose another --out")
+    if not overwrite:
+        for path in (out, rejects_path):
+            files.require_absent(path)
+    flagged, notes = all_records(logs, recipe.record)
+    census = Census(engine.measure(census_of(assign_splits(flagged, ()))))
+    census.require_usable(recipe.checks, logs)
+    names = [column.name for column in RECORD] + list(recipe.record.keep)
+    records = flagged.filter(pl.col("reject").is_null()).select(names)
+    with files.staged_file(out) as target:
+        metadata = {RECORDS_KEY: RECORDS_VERSION, DIRECTION_KEY: recipe.record.direction}
+        engine.sink_parquet(records, target, metadata=metadata)
+        for log in logs:
+            log.require_unchanged()
+        rejected = flagged.filter(pl.col("reject").is_not_null()).select("source", "row", reason="reject")
+        if census.rejected():
+            with files.staged_file(rejects_path) as aside:
+                aside.write_bytes(reject_lines(logs, engine.measure(rejected)))
+        elif overwrite:
+            rejects_path.unlink(missing_ok=True)
+    found = extremes(pl.scan_parquet(out, glob=False), census, engine, direction=recipe.record.direction)
+    return Ingested(census.accounting(filtered={}), found, notes)
