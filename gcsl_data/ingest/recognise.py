@@ -116,7 +116,7 @@ def _format(path: Path, head: bytes) -> FormatName:
     text = head.lstrip()
     if not text:
         raise DataError("GD1207", f"{path} is empty; give a log that has records")
-    if text[:1] != b"{" and _mostly_objects(text):
+    if _mostly_objects(text):
         return "jsonl"
     if text[:1] == b"[":
         return "json"
@@ -147,9 +147,9 @@ def _lines_or_document(path: Path, text: bytes) -> FormatName:
 
 
 def _mostly_objects(text: bytes) -> bool:
-    """Whether JSON lines stand below a first line that is none, as garbage or a fragment at the start of a log."""
+    """Whether more than half of several lines are objects, whatever garbage the first of them is."""
     lines = [line for line in text[:HEAD_BYTES].split(b"\n")[:20] if line.strip()]
-    return 2 * sum(map(_is_object, lines)) > len(lines)
+    return len(lines) > 1 and 2 * sum(map(_is_object, lines)) > len(lines)
 
 
 def _is_object(line: bytes) -> bool:

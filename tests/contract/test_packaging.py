@@ -36,7 +36,8 @@ def test_every_module_template_and_schema_is_in_the_wheel(wheel: Path) -> None:
     expected = {
         str(p.relative_to(REPOSITORY))
         for part in ("gcsl_data", "gcsl_train")
-        for p in (REPOSITORY / part).rglob("*.py")
+        for p in (REPOSITORY / part).rglob("*")
+        if p.suffix in (".py", ".typed")
     }
     for part in ("templates", "schemas"):
         files = [path for path in (REPOSITORY / part).rglob("*") if path.is_file()]

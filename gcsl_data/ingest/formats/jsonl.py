@@ -10,6 +10,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from gcsl_data.ingest.fault import Fault, Faults
 MAX_LINE_BYTES = 16 * 1024 * 1024
 MAX_DEPTH = 100
 PLACEHOLDER = b"{}"
+_PROBE = 64 * 1024
 MAX_INTEGER = 2**127 - 1
 # What Polars would change without a word; a raw NUL, NaN or 1e400 it refuses, so those need no pattern. Letters, digits and
 # underscores are escaped by nobody but one who hides a key.
@@ -46,12 +48,13 @@ def scan(path: Path) -> pl.LazyFrame:
 def find_faults(path: Path, scanned: pl.LazyFrame) -> Faults:
     """Lines to set aside, and blank lines, by line number."""
     texts: set[str] = set()
-    try:
-        schema = scanned.collect_schema()
-        texts = {name for name, dtype in schema.items() if dtype == pl.String}
-        suspects = _suspicious_lines(path, schema)
-    except pl.exceptions.PolarsError:
-        suspects = None
+    suspects = None
+    # Polars would hold a line of any length, several times over.
+    if not _may_have_long_line(path):
+        with suppress(pl.exceptions.PolarsError):
+            schema = scanned.collect_schema()
+            texts = {name for name, dtype in schema.items() if dtype == pl.String}
+            suspects = _suspicious_lines(path, schema)
     if suspects is not None and not suspects:
         return Faults()
     rows: dict[int, Fault] = {}
@@ -158,6 +161,17 @@ def _count_keys(
     if isinstance(inner, pl.Struct):
         for item in {item.name: item for item in inner.fields}.values():  # Polars keeps both of two equal keys
             _count_keys(item.name, item.dtype, counts, in_lists, listed=listed)  # pyright: ignore[reportArgumentType]
+
+
+def _may_have_long_line(path: Path) -> bool:
+    """Whether a line may be over the limit: one that is fills at least one half of the limit, counted from the start."""
+    step = MAX_LINE_BYTES // 2
+    with path.open("rb") as file:
+        for start in range(0, path.stat().st_size - step, step):
+            file.seek(start)
+            if b"\n" not in file.read(_PROBE) and b"\n" not in file.read(step - _PROBE):
+                return True
+    return False
 
 
 def _numbered_lines(path: Path) -> Iterator[tuple[int, int, bytes]]:
