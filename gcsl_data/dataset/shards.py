@@ -3,7 +3,7 @@
 The bytes depend on the rows alone: pieces of any size come in, record batches of `BATCH_ROWS` rows go out.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
@@ -160,8 +160,3 @@ def _copied(column: pa.ChunkedArray) -> pa.Array:
     indices = pa.array(range(len(column)), pa.int64())
     taken = column.take(indices)
     return taken.combine_chunks() if isinstance(taken, pa.ChunkedArray) else taken
-
-
-def total_rows(shards: Iterable[Shard]) -> int:
-    """Rows in all these shards."""
-    return sum(shard.rows for shard in shards)

@@ -16,7 +16,7 @@ def reject_lines(logs: Sequence[Log], rejects: pl.DataFrame) -> bytes:
     faults = {log.uri: log.faults.rows for log in logs}
     lines = []
     for source, row, reason in rejects.sort("source", "row").select("source", "row", "reason").iter_rows():
-        fault = faults[source].get(row)
+        fault = faults.get(source, {}).get(row)  # records name logs that are not read here
         place = {"line": fault.line, "byte": fault.byte, "detail": fault.detail} if fault else {}
         lines.append(json.dumps({"source": source, "row": row, "reason": reason, **place}, ensure_ascii=False) + "\n")
     return "".join(lines).encode()
