@@ -1,6 +1,6 @@
 """The census: what one pass over all records counts. Every number that is fitted or reported comes from it.
 
-One row per (source, split, reject, reward) with `records` (how many) and `first_row` (the lowest row number). For a
+One row per (log, source, split, reject, reward) with `records` (how many) and `first_row` (the lowest row number). For a
 rejected record the reward is null. It is small where rewards repeat and one row a record where they never do.
 """
 
@@ -19,7 +19,7 @@ def census_of(records: pl.LazyFrame) -> pl.LazyFrame:
     """The measure: flagged, split records in, one row per kind of record out (any order)."""
     return (
         records.with_columns(reward=pl.when(pl.col("reject").is_null()).then("reward"))
-        .group_by("source", "split", "reject", "reward")
+        .group_by("log", "source", "split", "reject", "reward")
         .agg(records=pl.len().cast(pl.Int64), first_row=pl.col("row").min())
     )
 
@@ -40,17 +40,17 @@ class Census:
         usable = self.frame.filter(pl.col("reject").is_null(), pl.col("split") == split)
         return usable.group_by("reward").agg(pl.col("records").sum()).sort("reward")
 
-    def rejected(self, source: str | None = None) -> dict[str, int]:
+    def rejected(self, log: str | None = None) -> dict[str, int]:
         """Rejected rows by reason, of one log or of all, in the order of the reasons' names."""
         rejects = self.frame.filter(pl.col("reject").is_not_null())
-        if source is not None:
-            rejects = rejects.filter(pl.col("source") == source)
+        if log is not None:
+            rejects = rejects.filter(pl.col("log") == log)
         counts = rejects.group_by("reject").agg(pl.col("records").sum()).sort("reject")
         return dict(counts.iter_rows())
 
     def inputs(self, logs: tuple[Log, ...]) -> tuple[Input, ...]:
         """What the manifest says of each log."""
-        rows = dict(self.frame.group_by("source").agg(pl.col("records").sum()).iter_rows())
+        rows = dict(self.frame.group_by("log").agg(pl.col("records").sum()).iter_rows())
         return tuple(
             Input(
                 uri=log.uri,

@@ -51,6 +51,7 @@ def to_records(log: Log, stage: RecordStage) -> tuple[pl.LazyFrame, tuple[str, .
         logged=_expression("reward", stage, schema, log),
         group=_expression("group", stage, schema, log).cast(pl.String) if "group" in stage.map else None,
         source=pl.lit(log.uri),
+        log=pl.lit(log.uri),
         row=pl.col(ROW_INDEX).cast(pl.Int64),
         part=pl.lit(0, pl.Int32),
         **{name: pl.col(name) if name in schema else None for name in stage.keep},
@@ -68,7 +69,7 @@ def to_records(log: Log, stage: RecordStage) -> tuple[pl.LazyFrame, tuple[str, .
         prompt_hash=prompt_hash(pl.col("prompt"), is_text=is_text),
         fault=pl.coalesce(_decoding_fault(log), unread),
     ).with_columns(group=pl.coalesce("group", "prompt_hash"))
-    names = [*(column.name for column in RECORD), *stage.keep, "prompt_hash", "fault"]
+    names = [*(column.name for column in RECORD), *stage.keep, "log", "prompt_hash", "fault"]
     return records.select(names), notes
 
 
@@ -87,6 +88,7 @@ def _canonical(scanned: pl.LazyFrame, schema: pl.Schema, stage: RecordStage, log
         "row",
         "part",
         *(pl.col(name) if name in schema else pl.lit(None).alias(name) for name in stage.keep),
+        log=pl.lit(log.uri),
         prompt_hash=prompt_hash(pl.col("prompt"), is_text=schema["prompt"] == pl.String),
         fault=pl.lit(None, pl.String),
     )

@@ -1,6 +1,8 @@
 """`ingest` writes records that `expand` takes as it takes the raw log."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -175,3 +177,15 @@ def test_the_same_logs_give_the_same_records(folder: Path) -> None:
         assert gcsl_data("ingest", "a.jsonl", "b.parquet", "-o", name, *FLAGS, cwd=folder).status == 0
 
     assert pl.read_parquet(folder / "one.parquet").equals(pl.read_parquet(folder / "two.parquet"))
+
+
+def test_the_manifest_counts_the_rows_of_a_file_of_records(tmp_path: Path) -> None:
+    rows = "".join(f'{{"prompt": "p{i}", "response": "r", "reward": {i}}}\n' for i in range(20))
+    (tmp_path / "log.jsonl").write_text(rows, encoding="utf-8")
+    run = [sys.executable, "-m", "gcsl_data"]
+    subprocess.run([*run, "ingest", "log.jsonl"], cwd=tmp_path, check=True, capture_output=True)
+    subprocess.run([*run, "expand", "records.parquet"], cwd=tmp_path, check=True, capture_output=True)
+
+    inputs = json.loads((tmp_path / "records-gcsl" / "manifest.json").read_text(encoding="utf-8"))["inputs"]
+
+    assert [(entry["uri"], entry["rows"]) for entry in inputs] == [("records.parquet", 20)]
