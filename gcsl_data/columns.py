@@ -53,5 +53,6 @@ EXAMPLE = (
 
 # Names that the plan uses itself, so a kept column of a log cannot have them.
 OUR_COLUMNS = frozenset(
-    {column.name for column in (*RECORD, *EXAMPLE)} | {ROW_INDEX, "log", "split", "fault", "reject", "prompt_hash", "logged"}
+    {column.name for column in (*RECORD, *EXAMPLE)}
+    | {ROW_INDEX, "log", "split", "fault", "reject", "prompt_hash", "logged"}
 )
