@@ -48,7 +48,7 @@ def _write_examples(
     plan: Plan, engine: Engine, measured: Measured, folder: Path, on_rows: OnRows | None
 ) -> tuple[Shard, ...]:
     output = plan.recipe.output
-    schema = arrow_schema(output.format, plan.kept_types)
+    schema = arrow_schema(output.format, plan.carried_types)
     writers = {name: ShardWriter(folder, name, schema, shard_bytes=output.shard_bytes) for name in plan.splits}
     total = sum(split.examples for split in measured.splits)
     done = 0
@@ -73,7 +73,7 @@ def _write_examples(
 
 def _manifest(plan: Plan, measured: Measured, shards: tuple[Shard, ...]) -> Manifest:
     recipe, template = plan.recipe, plan.template
-    columns = manifest_columns(arrow_schema(recipe.output.format, plan.kept_types))
+    columns = manifest_columns(arrow_schema(recipe.output.format, plan.carried_types))
     return Manifest(
         format_version=FORMAT_VERSION,
         dataset_id="",

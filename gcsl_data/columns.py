@@ -12,6 +12,7 @@ import polars as pl
 MESSAGE = pl.Struct({"role": pl.String, "content": pl.String})
 MESSAGES = pl.List(MESSAGE)
 ROW_INDEX = "_gcsl_row"  # what a scan adds to a log; not a name that a log would use itself
+ASPECT_PREFIX = "reward_"  # several rewards stand side by side as reward_<aspect>
 ROLES = ("system", "developer", "user", "assistant", "tool")
 
 

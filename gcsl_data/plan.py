@@ -5,10 +5,11 @@ from dataclasses import dataclass
 import polars as pl
 
 from gcsl_data.census import census_of
+from gcsl_data.columns import ASPECT_PREFIX
 from gcsl_data.errors import DataError, UsageError
-from gcsl_data.fit import Fit
+from gcsl_data.fit import Direction, Fit
 from gcsl_data.ingest.inputs import Log
-from gcsl_data.ingest.mapping import to_records
+from gcsl_data.ingest.mapping import aspects_of, to_records
 from gcsl_data.recipe import Recipe, RecordStage
 from gcsl_data.stages.checks import flag_rejects
 from gcsl_data.stages.formulations import FORMULATIONS
@@ -22,6 +23,7 @@ from gcsl_data.stages.templates import GoalTemplate, load_template
 class Plan:
     """Lazy frames from logs to examples. `records` carries `reject` and `split` beside the record's columns.
 
+    `aspects` are the rewards that stand side by side, each with its direction; none when there is one reward.
     `notes` say how the logs were read where that is not obvious.
     """
 
@@ -29,7 +31,13 @@ class Plan:
     logs: tuple[Log, ...]
     template: GoalTemplate
     records: pl.LazyFrame
+    aspects: dict[str, Direction]
     notes: tuple[str, ...] = ()
+
+    @property
+    def direction(self) -> Direction:
+        """Which values of the logged `reward` are better; of several rewards it is the first."""
+        return next(iter(self.aspects.values())) if self.aspects else self.recipe.record.direction
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -50,14 +58,14 @@ class Plan:
         stage = self.recipe.goals
         wording = Wording({k: sentences[k] for k in choice.kept}, stage.placement, self.recipe.output.format)
         good = self.records.filter(pl.col("reject").is_null())
-        formulation, keep = FORMULATIONS[stage.formulation], self.recipe.record.keep
-        return to_examples(good, fit=fit, formulation=formulation, wording=wording, keep=keep)
+        formulation, carried = FORMULATIONS[stage.formulation], tuple(self.carried_types)
+        return to_examples(good, fit=fit, formulation=formulation, wording=wording, keep=carried)
 
     @property
-    def kept_types(self) -> dict[str, pl.DataType]:
-        """Dtype of each kept column of the log."""
+    def carried_types(self) -> dict[str, pl.DataType]:
+        """Dtype of each column that examples have beside their own: the reward of each aspect, and kept ones of the log."""
         schema = self.records.collect_schema()
-        return {name: schema[name] for name in self.recipe.record.keep}
+        return {name: schema[name] for name in (*map(ASPECT_PREFIX.__add__, self.aspects), *self.recipe.record.keep)}
 
 
 def make_plan(logs: tuple[Log, ...], recipe: Recipe) -> Plan:
@@ -66,15 +74,18 @@ def make_plan(logs: tuple[Log, ...], recipe: Recipe) -> Plan:
     Raises RecipeError (78) for the template, DataError (65) for columns that are missing or of the wrong type.
     """
     template = load_template(recipe.goals, recipe.record.direction)
-    records, notes = all_records(logs, recipe.record)
+    records, aspects, notes = all_records(logs, recipe.record)
     is_text = records.collect_schema()["prompt"] == pl.String
     if recipe.output.format == "text" and not is_text:
         raise UsageError("GD0206", "--format text needs plain-text prompts, and these are chat messages; leave it out")
-    return Plan(recipe, logs, template, assign_splits(records, recipe.splits.shares), notes)
+    return Plan(recipe, logs, template, assign_splits(records, recipe.splits.shares), aspects, notes)
 
 
-def all_records(logs: tuple[Log, ...], stage: RecordStage) -> tuple[pl.LazyFrame, tuple[str, ...]]:
-    """The flagged records of all logs, one after another, and the notes on how they were read."""
+def all_records(
+    logs: tuple[Log, ...], stage: RecordStage
+) -> tuple[pl.LazyFrame, dict[str, Direction], tuple[str, ...]]:
+    """The flagged records of all logs, one after another, their aspects, and the notes on how they were read."""
+    aspects = aspects_of(logs, stage)
     mapped = [to_records(log, stage) for log in logs]
     schemas = {log.uri: frame.collect_schema() for log, (frame, _) in zip(logs, mapped, strict=True)}
     _require_same_prompts(schemas)
@@ -82,7 +93,9 @@ def all_records(logs: tuple[Log, ...], stage: RecordStage) -> tuple[pl.LazyFrame
     frames = [frame.with_columns(pl.col(name).cast(dtype) for name, dtype in shared.items()) for frame, _ in mapped]
     is_text = next(iter(schemas.values()))["prompt"] == pl.String
     notes = [*(note for log in logs for note in log.notes), *(note for _, given in mapped for note in given)]
-    return flag_rejects(pl.concat(frames, how="vertical"), is_text=is_text), tuple(notes)
+    columns = [ASPECT_PREFIX + name for name in aspects]
+    flagged = flag_rejects(pl.concat(frames, how="vertical"), is_text=is_text, aspects=columns)
+    return flagged, aspects, tuple(notes)
 
 
 def _require_same_prompts(schemas: dict[str, pl.Schema]) -> None:

@@ -7,6 +7,7 @@ unknown key is an error that offers the nearest name. No stage takes the whole r
 import difflib
 import math
 import os
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,13 +15,14 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from gcsl_data.columns import OUR_COLUMNS
+from gcsl_data.columns import ASPECT_PREFIX, OUR_COLUMNS
 from gcsl_data.dataset.goal import Placement
 from gcsl_data.dataset.manifest import Format
 from gcsl_data.errors import RecipeError, UsageError
 from gcsl_data.fit import Direction, Ties
 
 ENVIRONMENT_PREFIX = "GCSL_"
+_ASPECT = re.compile("[a-z][a-z0-9_]*", re.ASCII)
 OnError = Literal["fail", "quarantine"]
 FormulationName = Literal["gcsl-bey-nl"]
 GoalFilterName = Literal["mean", "none"]
@@ -38,8 +40,12 @@ class RecordStage(Stage):
 
     map: dict[str, str] = {}
     """Record field to SQL expression over the log's columns, e.g. reward = "1 - continuation.toxicity"."""
+    rewards: dict[str, str] = {}
+    """Aspect to SQL expression, e.g. safety = "scores.safety": several rewards, carried as reward_<aspect>, side by side."""
     direction: Direction = "higher"
     """Whether a higher or a lower logged value is better."""
+    directions: dict[str, Direction] = {}
+    """The same for single aspects, where they differ."""
     reward_order: tuple[str, ...] = ()
     """Labels that are the reward, from the lowest to the highest; they count 1, 2, 3 ..."""
     reward_reduce: Reducer | None = None
@@ -63,6 +69,25 @@ class RecordStage(Stage):
                 raise ValueError(f"the {name} would be the reward itself ({value.get(name, name)}); map another column")
         return value
 
+    @field_validator("rewards")
+    @classmethod
+    def _aspect_names(cls, value: dict[str, str]) -> dict[str, str]:
+        for name in value:
+            if not _ASPECT.fullmatch(name) or name == "raw":
+                raise ValueError(f"{name!r} cannot name an aspect; use small letters, digits and _, such as safety")
+        return value
+
+    @model_validator(mode="after")
+    def _aspects_fit(self) -> "RecordStage":
+        if self.rewards and "reward" in self.map:
+            raise ValueError("--reward and --map reward both say what the reward is; give one of them")
+        for name in self.directions:
+            if name not in self.rewards:
+                raise ValueError(f"a direction for {name!r}, which is no aspect; {nearest(name, list(self.rewards))}")
+        if taken := [name for name in self.keep if name.startswith(ASPECT_PREFIX) and self.rewards]:
+            raise ValueError(f"{taken[0]!r} is what aspects are called; map it to another name")
+        return self
+
     @field_validator("reward_order", mode="before")
     @classmethod
     def _labels(cls, value: object) -> object:
@@ -84,6 +109,10 @@ class RecordStage(Stage):
         if twice := [name for name in value if value.count(name) > 1]:
             raise ValueError(f"{twice[0]!r} is named twice")
         return value
+
+    def direction_of(self, aspect: str) -> Direction:
+        """Which values of an aspect are better."""
+        return self.directions.get(aspect, self.direction)
 
 
 MAPPED_FIELDS = ("prompt", "response", "reward", "group", "messages")
@@ -293,8 +322,9 @@ def _validated(values: dict[str, Any], origins: dict[str, str], file: str | None
         reason = first["msg"].removeprefix("Value error, ")
         if origins.get(name) == "file":
             raise RecipeError("GD7805", f"{file}: {name}: {reason}") from None
-        found = f", found {first['input']!r}" if name else ""
-        raise UsageError("GD0202", f"{name + ': ' if name else ''}{reason}{found}") from None
+        if "." not in name:  # values that are legal one by one and wrong together
+            raise UsageError("GD0202", reason) from None
+        raise UsageError("GD0202", f"{name}: {reason}, found {first['input']!r}") from None
 
 
 def _parsed(value: Any) -> Any:

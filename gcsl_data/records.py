@@ -4,19 +4,21 @@ The file carries what `expand` needs to take it for what it is: in its key-value
 the rewards.
 """
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
 from gcsl_data.census import Census, census_of
-from gcsl_data.columns import RECORD
+from gcsl_data.columns import ASPECT_PREFIX, RECORD
 from gcsl_data.dataset import files
 from gcsl_data.dataset.manifest import Accounting
 from gcsl_data.engines import Engine
 from gcsl_data.errors import UsageError
 from gcsl_data.extremes import Extremes, extremes
-from gcsl_data.ingest.inputs import DIRECTION_KEY, RECORDS_KEY, RECORDS_VERSION, Log
+from gcsl_data.fit import Direction
+from gcsl_data.ingest.inputs import ASPECTS_KEY, DIRECTION_KEY, RECORDS_KEY, RECORDS_VERSION, Log
 from gcsl_data.ingest.rejects import reject_lines
 from gcsl_data.plan import all_records
 from gcsl_data.recipe import Recipe
@@ -43,13 +45,18 @@ def write_records(logs: tuple[Log, ...], recipe: Recipe, engine: Engine, out: Pa
     if not overwrite:
         for path in (out, rejects_path):
             files.require_absent(path)
-    flagged, notes = all_records(logs, recipe.record)
+    flagged, aspects, notes = all_records(logs, recipe.record)
+    direction: Direction = next(iter(aspects.values())) if aspects else recipe.record.direction
     census = Census(engine.measure(census_of(assign_splits(flagged, ()))))
     census.require_usable(recipe.checks, logs)
-    names = [column.name for column in RECORD] + list(recipe.record.keep)
+    names = [*(column.name for column in RECORD), *(ASPECT_PREFIX + name for name in aspects), *recipe.record.keep]
     records = flagged.filter(pl.col("reject").is_null()).select(names)
     with files.staged_file(out) as target:
-        metadata = {RECORDS_KEY: RECORDS_VERSION, DIRECTION_KEY: recipe.record.direction}
+        metadata = {
+            RECORDS_KEY: RECORDS_VERSION,
+            DIRECTION_KEY: direction,
+            ASPECTS_KEY: json.dumps(aspects),
+        }
         engine.sink_parquet(records, target, metadata=metadata)
         for log in logs:
             log.require_unchanged()
@@ -59,5 +66,5 @@ def write_records(logs: tuple[Log, ...], recipe: Recipe, engine: Engine, out: Pa
                 aside.write_bytes(reject_lines(logs, engine.measure(rejected)))
         elif overwrite:
             rejects_path.unlink(missing_ok=True)
-    found = extremes(pl.scan_parquet(out, glob=False), census, engine, direction=recipe.record.direction)
+    found = extremes(pl.scan_parquet(out, glob=False), census, engine, direction=direction)
     return Ingested(census.accounting(filtered={}), found, notes)

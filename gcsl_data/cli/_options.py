@@ -30,7 +30,10 @@ def _option(*names: str, panel: str, help: str, metavar: str | None = None) -> A
 _TABLE: tuple[tuple[str, str, Any, str, str | None, str, str], ...] = (
     ("map_", "record.map", list[str], "--map", "FIELD=SQL",
      "prompt, response, reward, group or messages from the log's columns; repeatable.", _LOG),
-    ("direction", "record.direction", str, "--direction", "higher|lower", "Which rewards are better. (higher)", _LOG),
+    ("rewards", "record.rewards", list[str], "--reward", "NAME=SQL",
+     "Several rewards side by side, such as safety=scores.safety; repeatable.", _LOG),
+    ("direction", "record.direction", list[str], "--direction", "higher|lower",
+     "Which rewards are better; NAME=lower says it for one of several. (higher)", _LOG),
     ("reward_order", "record.reward_order", str, "--reward-order", "LOW<...<HIGH",
      "Labels that are the reward, from the lowest to the highest.", _LOG),
     ("reward_reduce", "record.reward_reduce", str, "--reward-reduce", "mean|median|min|max|sum|first",
@@ -77,6 +80,8 @@ def _with_flags(command: Callable[..., None], *, chosen: dict[str, tuple[str, An
     def with_flags(**given: Any) -> None:
         flags = {setting: given.pop(name) for name, (setting, _) in chosen.items()}
         flags["record.map"] = _pairs("--map", flags["record.map"])
+        flags["record.rewards"] = _pairs("--reward", flags["record.rewards"])
+        flags |= _directions(flags["record.direction"])
         if has_goals and given.pop("no_goal_filter"):
             if flags["goals.filter"] not in (None, "none"):
                 raise UsageError("GD0207", "--no-goal-filter contradicts --goal-filter; give one of them")
@@ -96,6 +101,15 @@ def _with_flags(command: Callable[..., None], *, chosen: dict[str, tuple[str, An
     with_flags.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportAttributeAccessIssue]
     with_flags.__annotations__ = {p.name: p.annotation for p in parameters}
     return with_flags
+
+
+def _directions(given: list[str] | None) -> dict[str, Any]:
+    """`--direction lower` is for all rewards, `--direction NAME=lower` for one of several."""
+    plain = [text for text in given or () if "=" not in text]
+    if len(plain) > 1:
+        raise UsageError("GD0209", "--direction is given twice; give it once, or as NAME=lower for each of several")
+    named = [text for text in given or () if "=" in text]
+    return {"record.direction": plain[0] if plain else None, "record.directions": _pairs("--direction", named)}
 
 
 def _pairs(flag: str, given: list[str] | None) -> dict[str, str] | None:

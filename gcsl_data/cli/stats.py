@@ -61,5 +61,5 @@ def _stats(paths: list[str], flags: dict[str, Any], recipe: str | None) -> "Stat
     _show.say_notes(plan.notes)
     engine = LocalEngine(logs)
     measured = measure(plan, engine)
-    _show.say_extremes(extremes(plan.records, measured.census, engine, direction=plan.recipe.record.direction))
+    _show.say_extremes(extremes(plan.records, measured.census, engine, direction=plan.direction))
     return stats_of_log(measured, ", ".join(paths))

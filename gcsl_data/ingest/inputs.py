@@ -2,6 +2,7 @@
 
 import glob
 import hashlib
+import json
 import os
 import shutil
 import sys
@@ -21,10 +22,18 @@ from gcsl_data.ingest.plain import make_plain, temporary_folder
 from gcsl_data.ingest.recognise import HEAD_BYTES, Recognised, recognise, suffix_lies
 from gcsl_data.ingest.remote import fetch, is_remote
 
-RECORDS_KEY, DIRECTION_KEY = "gcsl.records", "gcsl.direction"
+RECORDS_KEY, DIRECTION_KEY, ASPECTS_KEY = "gcsl.records", "gcsl.direction", "gcsl.aspects"
 RECORDS_VERSION = "1"
 STDIN = "-"
 STDIN_NAME = "stdin"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What `ingest` noted in a file of records: the direction of its rewards, and of each aspect that it carries."""
+
+    direction: Direction
+    aspects: dict[str, Direction]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +41,7 @@ class Log:
     """One log; `uri` is its name relative to the common parent of all inputs, the same on every machine.
 
     `plain` is the file that is scanned: the log itself, or a copy that is decompressed and free of its `faults`. `notes` say
-    what a person should know about how it was read. `records` is the direction of a file that `ingest` wrote, else None.
+    what a person should know about how it was read. `records` is for a file that `ingest` wrote, else None.
     """
 
     path: Path
@@ -45,7 +54,7 @@ class Log:
     scanned: pl.LazyFrame = field(repr=False, compare=False)
     modified_ns: int
     notes: tuple[str, ...] = ()
-    records: Direction | None = None
+    records: Origin | None = None
 
     def require_unchanged(self) -> None:
         """Raises DataError (65) when the file was written to since it was found: what was read is neither old nor new."""
@@ -139,7 +148,7 @@ def _log(path: Path, uri: str) -> Log:
         scanned=plain.scanned,
         modified_ns=modified_ns,
         notes=_notes(path, uri, found),
-        records=_records_direction(plain.path) if found.format == "parquet" else None,
+        records=_ingested(plain.path) if found.format == "parquet" else None,
     )
 
 
@@ -150,15 +159,23 @@ def _hash(path: Path) -> tuple[int, str]:
         return file.tell(), digest
 
 
-def _records_direction(path: Path) -> Direction | None:
-    """The direction that `ingest` noted in the file's metadata; None for any other Parquet file, also a damaged one."""
+def _ingested(path: Path) -> Origin | None:
+    """What `ingest` noted in the file's metadata; None for any other Parquet file, also a damaged one."""
     try:
         metadata = pl.read_parquet_metadata(path)
     except (pl.exceptions.PolarsError, OSError):
         return None
     if metadata.get(RECORDS_KEY) != RECORDS_VERSION:
         return None
-    return "lower" if metadata.get(DIRECTION_KEY) == "lower" else "higher"
+    try:
+        aspects = json.loads(metadata.get(ASPECTS_KEY, "{}"))
+    except ValueError:
+        return None
+    return Origin(_direction(metadata.get(DIRECTION_KEY)), {name: _direction(value) for name, value in aspects.items()})
+
+
+def _direction(noted: str | None) -> Direction:
+    return "lower" if noted == "lower" else "higher"
 
 
 def _notes(path: Path, uri: str, found: Recognised) -> tuple[str, ...]:

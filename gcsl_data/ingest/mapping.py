@@ -7,11 +7,13 @@ Order is kept, no row is dropped.
 
 import difflib
 import re
+from collections.abc import Sequence
 
 import polars as pl
 
-from gcsl_data.columns import MESSAGES, RECORD, ROW_INDEX
+from gcsl_data.columns import ASPECT_PREFIX, MESSAGES, RECORD, ROW_INDEX
 from gcsl_data.errors import DataError, UsageError, shown
+from gcsl_data.fit import Direction
 from gcsl_data.hashing import prompt_hash
 from gcsl_data.ingest.explain import UNREADABLE, explain
 from gcsl_data.ingest.fault import DECODING_REASONS
@@ -27,9 +29,28 @@ _SYNONYMS = {
     "reward": ("score", "rating", "grade", "label", "value", "toxicity"),
 }
 
+_LOGGED = "logged "  # what the log says, before it is a reward; with a space, so that no column of ours is called so
+
+
+def aspects_of(logs: Sequence[Log], stage: RecordStage) -> dict[str, Direction]:
+    """The aspects that the records of these logs have, as mapped or as ingested, and which values of each are better.
+
+    Raises DataError (65) when the logs do not agree.
+    """
+    mapped: dict[str, Direction] = {name: stage.direction_of(name) for name in stage.rewards}
+    found = {log.uri: log.records.aspects if log.records else mapped for log in logs}
+    (first, aspects), *others = found.items()
+    for uri, other in others:
+        if list(other.items()) != list(aspects.items()):
+            said = [", ".join(given) or "one reward" for given in (aspects, other)]
+            raise DataError("GD1217", f"{first} has {said[0]} and {uri} has {said[1]}; ingest them the same way")
+    return aspects
+
 
 def to_records(log: Log, stage: RecordStage) -> tuple[pl.LazyFrame, tuple[str, ...]]:
     """The records of one log, lazily, and what a person should know about how its columns were read.
+
+    With several rewards (`stage.rewards`) there is `reward_<aspect>` (Float64) for each, and the first is also `reward`.
 
     `fault` (String or null) names why a row could not be decoded or its reward not be read; the checks reject it for that.
     Raises UsageError (2) for an expression that cannot be parsed, DataError (65) for a column that is missing or has an
@@ -45,10 +66,11 @@ def to_records(log: Log, stage: RecordStage) -> tuple[pl.LazyFrame, tuple[str, .
             f"{log.uri}:{row}: {DECODING_REASONS[fault.reason]} ({fault.detail}), and no other row can be read",
         )
     prompt, response = _prompt_and_response(schema, stage, log)
+    rewards = stage.rewards or ("reward",)
     frame = scanned.select(
         prompt=prompt,
         response=response,
-        logged=_expression("reward", stage, schema, log),
+        **{_LOGGED + name: _expression(name, stage, schema, log) for name in rewards},
         group=_expression("group", stage, schema, log).cast(pl.String) if "group" in stage.map else None,
         source=pl.lit(log.uri),
         log=pl.lit(log.uri),
@@ -61,24 +83,35 @@ def to_records(log: Log, stage: RecordStage) -> tuple[pl.LazyFrame, tuple[str, .
     types = _resolved(frame, schema, log.uri)
     _check_types(types, log.uri)
     is_text = types["prompt"] == pl.String
-    number, notes = numeric(pl.col("logged"), types["logged"], stage, uri=log.uri)
-    unread = pl.when(pl.col("logged").is_not_null() & number.is_null()).then(pl.lit(unread_reason(stage)))
+    graded: dict[str, pl.Expr] = {}
+    unread, notes = [], []
+    for name in rewards:
+        logged, dtype = pl.col(_LOGGED + name), types[_LOGGED + name]
+        number, said = numeric(logged, dtype, stage, uri=log.uri, name=name)
+        unread.append(pl.when(logged.is_not_null() & number.is_null()).then(pl.lit(unread_reason(stage))))
+        graded[ASPECT_PREFIX + name if stage.rewards else name] = reward(
+            number, dtype, direction=stage.direction_of(name)
+        )
+        notes += said
     records = frame.with_columns(
         prompt=pl.col("prompt") if is_text else plain_messages("prompt"),
-        reward=reward(number, types["logged"], direction=stage.direction),
         prompt_hash=prompt_hash(pl.col("prompt"), is_text=is_text),
-        fault=pl.coalesce(_decoding_fault(log), unread),
-    ).with_columns(group=pl.coalesce("group", "prompt_hash"))
-    names = [*(column.name for column in RECORD), *stage.keep, "log", "prompt_hash", "fault"]
-    return records.select(names), notes
+        fault=pl.coalesce(_decoding_fault(log), *unread),
+        **graded,
+    ).with_columns(group=pl.coalesce("group", "prompt_hash"), reward=pl.col(next(iter(graded))))
+    aspects = [name for name in graded if name != "reward"]
+    names = [*(column.name for column in RECORD), *aspects, *stage.keep, "log", "prompt_hash", "fault"]
+    return records.select(names), tuple(notes)
 
 
 def _canonical(scanned: pl.LazyFrame, schema: pl.Schema, stage: RecordStage, log: Log) -> pl.LazyFrame:
     """Records that `ingest` wrote, as they are: mapped, rounded and signed already."""
-    if stage.map or stage.reward_order or stage.reward_reduce:
-        raise UsageError("GD0215", f"{log.uri} holds records that are mapped already; leave out --map and --reward-...")
-    if stage.direction != log.records:
-        raise UsageError("GD0216", f"{log.uri} was ingested with --direction {log.records}; say so here as well")
+    assert log.records is not None
+    if stage.map or stage.rewards or stage.reward_order or stage.reward_reduce:
+        raise UsageError("GD0215", f"{log.uri} holds records that are mapped already; leave out --map and --reward...")
+    if stage.direction != log.records.direction and not log.records.aspects:
+        known = log.records.direction
+        raise UsageError("GD0216", f"{log.uri} was ingested with --direction {known}; say so here as well")
     return scanned.select(
         "prompt",
         "response",
@@ -87,6 +120,7 @@ def _canonical(scanned: pl.LazyFrame, schema: pl.Schema, stage: RecordStage, log
         "source",
         "row",
         "part",
+        *(ASPECT_PREFIX + name for name in log.records.aspects),
         *(pl.col(name) if name in schema else pl.lit(None).alias(name) for name in stage.keep),
         log=pl.lit(log.uri),
         prompt_hash=prompt_hash(pl.col("prompt"), is_text=schema["prompt"] == pl.String),
@@ -129,11 +163,13 @@ def _prompt_and_response(schema: pl.Schema, stage: RecordStage, log: Log) -> tup
 
 
 def _expression(field: str, stage: RecordStage, schema: pl.Schema, log: Log) -> pl.Expr:
-    text = stage.map.get(field, field)
+    given = stage.rewards if field in stage.rewards else stage.map
+    text = given.get(field, field)
     try:
-        expression = pl.sql_expr(text) if field in stage.map else pl.col(field)
+        expression = pl.sql_expr(text) if field in given else pl.col(field)
     except pl.exceptions.PolarsError as error:
-        raise UsageError("GD0205", f"--map {field}={shown(text)} is not a SQL expression: {error}") from None
+        flag = "--reward" if given is stage.rewards else "--map"
+        raise UsageError("GD0205", f"{flag} {field}={shown(text)} is not a SQL expression: {error}") from None
     for column in expression.meta.root_names():
         if column not in schema:
             raise DataError(

@@ -3,7 +3,7 @@
 Needs `fault`; adds `reject`: that, or the name of the first rule that a record breaks, or null. No row is dropped here.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import polars as pl
 
@@ -34,6 +34,11 @@ def _bad_messages(is_text: bool) -> pl.Expr:
     return pl.lit(False) if is_text else _breaks_turns(pl.col("prompt"))
 
 
+REWARD_RULES: dict[str, Callable[[str], pl.Expr]] = {
+    "null_reward": lambda name: pl.col(name).is_null(),
+    "nonfinite_reward": lambda name: ~pl.col(name).is_finite(),
+}
+
 # Rule name -> maker of "this record breaks it" (given whether prompts are text). The name is the reason in
 # rejects.jsonl, the manifest and the messages; the first one broken counts.
 #
@@ -42,8 +47,8 @@ RULES: dict[str, Callable[[bool], pl.Expr]] = {
     "bad_messages": _bad_messages,
     "empty_prompt": _blank_prompt,
     "empty_response": lambda _: _is_blank(pl.col("response")),
-    "null_reward": lambda _: pl.col("reward").is_null(),
-    "nonfinite_reward": lambda _: ~pl.col("reward").is_finite(),
+    "null_reward": lambda _: REWARD_RULES["null_reward"]("reward"),
+    "nonfinite_reward": lambda _: REWARD_RULES["nonfinite_reward"]("reward"),
 }
 
 REASONS = {
@@ -58,7 +63,13 @@ REASONS = {
 }
 
 
-def flag_rejects(records: pl.LazyFrame, *, is_text: bool) -> pl.LazyFrame:
-    """The records with `reject` (String or null). NaN must not get past here: in Polars NaN >= 0.85 is true."""
-    broken = [pl.when(rule(is_text).fill_null(True)).then(pl.lit(name)) for name, rule in RULES.items()]
+def flag_rejects(records: pl.LazyFrame, *, is_text: bool, aspects: Sequence[str] = ()) -> pl.LazyFrame:
+    """The records with `reject` (String or null). NaN must not get past here: in Polars NaN >= 0.85 is true.
+
+    A record with several rewards can be used when each of them can: `aspects` names their columns.
+    """
+    rules = {name: rule(is_text) for name, rule in RULES.items()}
+    for name in ("null_reward", "nonfinite_reward") if aspects else ():
+        rules[name] = pl.any_horizontal(REWARD_RULES[name](aspect).fill_null(True) for aspect in aspects)
+    broken = [pl.when(rule.fill_null(True)).then(pl.lit(name)) for name, rule in rules.items()]
     return records.with_columns(reject=pl.coalesce("fault", *broken))

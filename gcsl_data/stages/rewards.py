@@ -37,7 +37,9 @@ _REDUCERS: dict[Reducer, str] = {
 _TEXT = (pl.String, pl.Categorical, pl.Enum)
 
 
-def numeric(value: pl.Expr, dtype: pl.DataType, stage: RecordStage, *, uri: str) -> tuple[pl.Expr, tuple[str, ...]]:
+def numeric(
+    value: pl.Expr, dtype: pl.DataType, stage: RecordStage, *, uri: str, name: str = "reward"
+) -> tuple[pl.Expr, tuple[str, ...]]:
     """The logged reward as Float64, and notes on what was read as what; null where it cannot be read.
 
     Ordered categories become 1, 2, 3 ... in their order, booleans 0 and 1, text is read as a number, and a list of numbers is
@@ -45,15 +47,15 @@ def numeric(value: pl.Expr, dtype: pl.DataType, stage: RecordStage, *, uri: str)
     """
     if isinstance(dtype, pl.List) and stage.reward_reduce is not None:
         reduced = getattr(value.list, stage.reward_reduce)()
-        return numeric(reduced, dtype.inner, stage, uri=uri)  # pyright: ignore[reportArgumentType]
+        return numeric(reduced, dtype.inner, stage, uri=uri, name=name)  # pyright: ignore[reportArgumentType]
     if stage.reward_order:
         ranks = {label: float(rank) for rank, label in enumerate(stage.reward_order, start=1)}
         return lookup(value.cast(pl.String), ranks, pl.Float64), ()
     if isinstance(dtype, _TEXT):
-        note = f"{uri}: the reward is text; it is read as a number"
+        note = f"{uri}: the {name} is text; it is read as a number"
         return value.cast(pl.String).str.strip_chars().cast(pl.Float64, strict=False), (note,)
     if dtype == pl.Boolean:
-        return value.cast(pl.Float64), (f"{uri}: the reward is true or false; they count as 1 and 0",)
+        return value.cast(pl.Float64), (f"{uri}: the {name} is true or false; they count as 1 and 0",)
     if dtype.is_numeric() or dtype == pl.Null:
         return value.cast(pl.Float64), ()
     if isinstance(dtype, pl.List):
@@ -62,7 +64,7 @@ def numeric(value: pl.Expr, dtype: pl.DataType, stage: RecordStage, *, uri: str)
         hint = f"choose one of its fields with a dot: {', '.join(field.name for field in dtype.fields)}"
     else:
         hint = "map a number to it: --map reward=SQL"
-    raise DataError("GD1206", f"{uri}: the reward must be a number, found {dtype.base_type()}; {hint}")
+    raise DataError("GD1206", f"{uri}: the {name} must be a number, found {dtype.base_type()}; {hint}")
 
 
 def unread_reason(stage: RecordStage) -> str:
