@@ -21,7 +21,7 @@ ingest.formats
 ingest.plain
 ingest.remote
 ingest.inputs
-ingest.explain ingest.rejects stages.bins stages.rewards stages.splits
+ingest.explain ingest.rejects stages.bins stages.rewards stages.splits stages.template_syntax
 ingest.mapping ingest stages.checks stages.snap engines
 stages.fitting stages.templates
 stages.formulations stages.goal_filter

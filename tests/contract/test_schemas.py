@@ -91,8 +91,12 @@ def test_registries_hold_the_words_of_the_recipe() -> None:
     assert list(GOAL_FILTERS) == list(get_args(recipes.GoalFilterName))
     assert list(_REDUCERS) == list(get_args(recipes.Reducer))
     assert get_args(Placement) == PLACEMENTS
-    assert set(templates._COMPARATORS) == set(get_args(Direction)) == set(templates._DEFAULTS)
-    assert {c for allowed in templates._COMPARATORS.values() for c in allowed} == set(get_args(Comparator))
+    assert set(templates.COMPARATORS) == set(get_args(Direction))
+    assert {c for allowed in templates.COMPARATORS.values() for c in allowed} == set(get_args(Comparator))
+    assert list(templates.DEFAULTS) == list(get_args(templates.Form))
+    for family in (*templates.DEFAULTS.values(), templates.SHORT_DEFAULTS):
+        assert set(family) == set(get_args(Direction))
+        assert set(family.values()) <= set(templates.packaged_templates())
 
 
 def test_every_reason_for_a_rejected_row_has_words() -> None:
