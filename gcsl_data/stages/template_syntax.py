@@ -9,7 +9,7 @@ import math
 import re
 import tomllib
 from collections.abc import Iterator
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import jinja2
 from jinja2 import nodes
@@ -125,7 +125,7 @@ def _never_null(value: object) -> object:
 
 def _forms(tree: nodes.Template) -> list[Form]:
     names = [node.name for node in tree.find_all(nodes.Name)]
-    return [form for name in names for form in get_args(Form) if name in NUMBERS[form]]
+    return [form for name in names for form, numbers in NUMBERS.items() if name in numbers]
 
 
 def _wrong_name(place: str, name: str, form: Form) -> RecipeError:
