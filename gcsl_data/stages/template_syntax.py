@@ -89,7 +89,7 @@ def faults(name: str, tree: nodes.Template) -> Iterator[RecipeError]:
             )
         if isinstance(node, nodes.Name) and node.name not in NAMES[form]:
             yield _wrong_name(place, node.name, form)
-    if not _forms(tree):
+    if not _forms(tree) and all(node.name in NAMES[form] for node in tree.find_all(nodes.Name)):
         yield RecipeError(
             "GD7821",
             f"{name}: a goal template must print {{{{ threshold }}}}, or {{{{ low }}}} and {{{{ high }}}}, "
@@ -99,7 +99,8 @@ def faults(name: str, tree: nodes.Template) -> Iterator[RecipeError]:
 
 def form_of(tree: nodes.Template) -> Form:
     """Which goals the template states, by the first number it names; a threshold when it names none."""
-    return next(iter(_forms(tree)), "threshold")
+    forms = _forms(tree)
+    return forms[0] if forms else "threshold"
 
 
 def environment() -> ImmutableSandboxedEnvironment:
