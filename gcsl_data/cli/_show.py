@@ -35,6 +35,12 @@ def say(message: str) -> None:
     print(one_line(message, limit=1000), file=sys.stderr)
 
 
+def printable(text: str) -> str:
+    """Text in its lines, with their indentation but without control codes."""
+    lines = ((line[: len(line) - len(line.lstrip(" "))], line) for line in text.split("\n"))
+    return "\n".join(indentation + one_line(line, limit=10_000) for indentation, line in lines)
+
+
 def say_notes(notes: Sequence[str]) -> None:
     """How the logs were read, where that is not obvious."""
     for note in notes:

@@ -9,7 +9,7 @@ import math
 import re
 import tomllib
 from collections.abc import Iterator
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import jinja2
 from jinja2 import nodes
@@ -89,7 +89,7 @@ def faults(name: str, tree: nodes.Template) -> Iterator[RecipeError]:
             )
         if isinstance(node, nodes.Name) and node.name not in NAMES[form]:
             yield _wrong_name(place, node.name, form)
-    if not _forms(tree):
+    if not _forms(tree) and all(node.name in NAMES[form] for node in tree.find_all(nodes.Name)):
         yield RecipeError(
             "GD7821",
             f"{name}: a goal template must print {{{{ threshold }}}}, or {{{{ low }}}} and {{{{ high }}}}, "
@@ -99,7 +99,8 @@ def faults(name: str, tree: nodes.Template) -> Iterator[RecipeError]:
 
 def form_of(tree: nodes.Template) -> Form:
     """Which goals the template states, by the first number it names; a threshold when it names none."""
-    return next(iter(_forms(tree)), "threshold")
+    forms = _forms(tree)
+    return forms[0] if forms else "threshold"
 
 
 def environment() -> ImmutableSandboxedEnvironment:
@@ -125,7 +126,7 @@ def _never_null(value: object) -> object:
 
 def _forms(tree: nodes.Template) -> list[Form]:
     names = [node.name for node in tree.find_all(nodes.Name)]
-    return [form for name in names for form in get_args(Form) if name in NUMBERS[form]]
+    return [form for name in names for form, numbers in NUMBERS.items() if name in numbers]
 
 
 def _wrong_name(place: str, name: str, form: Form) -> RecipeError:

@@ -29,6 +29,7 @@ census stages.render stages
 plan engines.local extremes
 measure dataset.shards dataset.card dataset.find schemas
 build records log_schema
+audit.phrases
 audit.* audit
 cli._*
 cli.*

@@ -152,8 +152,8 @@ def test_expand_and_stats_take_the_same_recipe_flags() -> None:
     import typer.main
 
     group = typer.main.get_command(app)
-    commands = {**group.commands, **group.commands["schema"].commands}
-    del commands["schema"]
+    inner = {f"{name} {c.name}": c for name in ("schema", "templates") for c in group.commands[name].commands.values()}
+    commands = {**{n: c for n, c in group.commands.items() if n not in ("schema", "templates")}, **inner}
     flags = {
         name: {option for parameter in command.params for option in parameter.opts if option.startswith("--")}
         for name, command in commands.items()
