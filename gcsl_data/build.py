@@ -14,7 +14,15 @@ from gcsl_data import __version__
 from gcsl_data.dataset import files
 from gcsl_data.dataset.card import dataset_card
 from gcsl_data.dataset.decode import canonical, encode, pretty
-from gcsl_data.dataset.manifest import FORMAT_VERSION, MANIFEST_NAME, SIDE_FOLDER, Manifest, Shard, Template
+from gcsl_data.dataset.manifest import (
+    FORMAT_VERSION,
+    MANIFEST_NAME,
+    SIDE_FOLDER,
+    Manifest,
+    Shard,
+    Template,
+    template_file,
+)
 from gcsl_data.dataset.shards import ShardWriter, arrow_schema, manifest_columns
 from gcsl_data.engines import Engine
 from gcsl_data.ingest.rejects import reject_lines
@@ -42,11 +50,6 @@ def build(plan: Plan, engine: Engine, out: Path, *, on_rows: OnRows | None = Non
         files.write_bytes(folder / "README.md", dataset_card(manifest).encode())
         files.write_bytes(folder / MANIFEST_NAME, pretty(encode(manifest)))
     return manifest, measured
-
-
-def template_file(name: str) -> str:
-    """Where a dataset keeps the template of an aspect; a single reward's is template.j2."""
-    return "template.j2" if name == "reward" else f"template-{name}.j2"
 
 
 def _write_examples(

@@ -131,7 +131,7 @@ def _of_aspect(aspect: Aspect) -> AspectStats:
 
 def _ladder(fit: Fit, goals: tuple[Goal, ...]) -> list[tuple[Threshold, Goal, int]]:
     """Each threshold with its goal and how many records of train reach the one above."""
-    above = [goal.records for goal in goals[1:]] + [0]
+    above = [*(goal.records for goal in goals), 0][1:]
     return list(zip(fit.thresholds, goals, above, strict=True))
 
 

@@ -74,7 +74,7 @@ def say_expanded(stats: Stats) -> None:
     for line in _summary(stats)[1:]:
         say_indented(line)
     for row in reversed(stats.bins):
-        if row.dropped is None:
+        if row.dropped is None and stats.inference_text is not None:
             say_indented(f"  goal {row.index}    {stats.comparator} {row.printed}: {row.examples} examples")
     dropped = ", ".join(f"{row.printed} ({row.dropped})" for row in reversed(stats.bins) if row.dropped)
     if dropped:

@@ -165,6 +165,11 @@ class Manifest:
         return dataclasses.replace(self, dataset_id=hashlib.sha256(canonical(content)).hexdigest())
 
 
+def template_file(aspect: str) -> str:
+    """Where in `SIDE_FOLDER` a dataset keeps the template of an aspect; a single reward's is template.j2."""
+    return "template.j2" if aspect == "reward" else f"template-{aspect}.j2"
+
+
 def load(folder: str | os.PathLike[str]) -> Manifest:
     """The manifest of the dataset in `folder`, checked against this format version.
 

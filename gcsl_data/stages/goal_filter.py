@@ -30,7 +30,8 @@ def choose_goals(fit: Fit, asked: str | None, scale: Scale | None) -> tuple[Fit,
     Raises DataError (65) when no goal is left, RecipeError (78) when two kept goals print the same number.
     """
     fit, warnings = filter_goals(drop_beyond_scale(fit, scale), asked or "none", scale)
-    require_distinct(fit)
+    if fit.form in ("threshold", "interval"):
+        require_distinct(fit)
     return fit, warnings + scale_warnings(fit, scale)
 
 

@@ -88,7 +88,7 @@ def test_the_glossary_is_the_shards_and_the_schemas() -> None:
 
 def test_registries_hold_the_words_of_the_recipe() -> None:
     assert list(FORMULATIONS) == list(get_args(recipes.FormulationName))
-    assert list(GOAL_FILTERS) == list(get_args(recipes.GoalFilterName))
+    assert all(recipes.GoalsStage(filter=name).filter == name for name in GOAL_FILTERS)
     assert list(_REDUCERS) == list(get_args(recipes.Reducer))
     assert get_args(Placement) == PLACEMENTS
     assert set(templates.COMPARATORS) == set(get_args(Direction))
@@ -129,7 +129,6 @@ def choices(setting: str) -> tuple[str, ...]:
         "record.direction": Direction,
         "checks.on_error": recipes.OnError,
         "bins.ties": Ties,
-        "goals.filter": recipes.GoalFilterName,
         "goals.placement": Placement,
         "goals.formulation": recipes.FormulationName,
         "output.format": Format,

@@ -10,7 +10,6 @@ import pytest
 from gcsl_data.errors import RecipeError
 from gcsl_data.fit import Direction
 from gcsl_data.recipe import BinsStage, GoalsStage
-from gcsl_data.stages.fitting import fit_rewards
 from gcsl_data.stages.template_syntax import Form, form_of, parse
 from gcsl_data.stages.templates import (
     GoalTemplate,
@@ -21,7 +20,7 @@ from gcsl_data.stages.templates import (
     render_value,
 )
 
-from .support import REPOSITORY, counted
+from .support import REPOSITORY, fit_of
 
 FIXTURE_A = [i / 100 for i in range(100)]
 
@@ -35,7 +34,7 @@ def load(folder: Path, text: str | bytes, *, direction: Direction = "higher", **
 def sentences(template: GoalTemplate) -> dict[int, str]:
     direction = "higher" if template.comparator in (">=", ">") else "lower"
     rewards = FIXTURE_A if direction == "higher" else [-r or 0.0 for r in FIXTURE_A]
-    fit = fit_rewards(counted(rewards), BinsStage(), direction=direction, comparator=template.comparator, split="train")
+    fit = fit_of(rewards, BinsStage(), comparator=template.comparator)
     return render_goals(template, fit)
 
 
