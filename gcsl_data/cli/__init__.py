@@ -8,6 +8,7 @@ from gcsl_data import __version__
 from gcsl_data.cli._run import run
 from gcsl_data.cli.check import check
 from gcsl_data.cli.expand import expand
+from gcsl_data.cli.export import export
 from gcsl_data.cli.goal import goal
 from gcsl_data.cli.ingest import ingest
 from gcsl_data.cli.schema import schema_app
@@ -23,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (expand, stats, check, goal, ingest, templates):
+for command in (expand, stats, check, goal, export, ingest, templates):
     app.command()(command)
 app.add_typer(schema_app, name="schema")
 

@@ -28,7 +28,8 @@ stages.formulations stages.goal_filter
 census stages.render stages
 plan engines.local extremes
 measure dataset.shards dataset.card dataset.find schemas
-build records log_schema
+build records log_schema dataset.verified
+dataset.export
 audit.* audit
 cli._*
 cli.*

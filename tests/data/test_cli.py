@@ -416,6 +416,8 @@ def test_a_damaged_shard_fails_the_check_in_one_line(folder: Path) -> None:
         ["check", "nowhere"],
         ["goal", "nowhere"],
         ["goal", "made", "-k", "99"],
+        ["export", "made", "--to", "trl", "-o", "out"],
+        ["export", "made", "--to", "trl"],
         ["nonsense"],
         ["templates", "--nonsense"],
         [],
