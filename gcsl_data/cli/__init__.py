@@ -7,6 +7,7 @@ import typer
 from gcsl_data import __version__
 from gcsl_data.cli._run import run
 from gcsl_data.cli.check import check
+from gcsl_data.cli.diff import diff
 from gcsl_data.cli.expand import expand
 from gcsl_data.cli.export import export
 from gcsl_data.cli.goal import goal
@@ -24,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (expand, stats, check, goal, export, ingest, templates):
+for command in (expand, stats, check, diff, goal, export, ingest, templates):
     app.command()(command)
 app.add_typer(schema_app, name="schema")
 
