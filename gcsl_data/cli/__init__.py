@@ -15,6 +15,7 @@ from gcsl_data.cli.ingest import ingest
 from gcsl_data.cli.schema import schema_app
 from gcsl_data.cli.stats import stats
 from gcsl_data.cli.templates import templates
+from gcsl_data.cli.trace import trace
 
 app = typer.Typer(
     name="gcsl-data",
@@ -25,7 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (expand, stats, check, diff, goal, export, ingest, templates):
+for command in (expand, stats, check, diff, trace, goal, export, ingest, templates):
     app.command()(command)
 app.add_typer(schema_app, name="schema")
 

@@ -416,6 +416,8 @@ def test_a_damaged_shard_fails_the_check_in_one_line(folder: Path) -> None:
         ["check", "nowhere"],
         ["goal", "nowhere"],
         ["goal", "made", "-k", "99"],
+        ["trace", "made", "0000"],
+        ["trace", "nowhere", "0000"],
         ["diff", "made", "made"],
         ["diff", "made", "nowhere"],
         ["export", "made", "--to", "trl", "-o", "out"],
