@@ -21,16 +21,12 @@ def frozen_fit(
 ) -> Fit | None:
     """The fit that the recipe names (its file, or a dataset that has one); None when it names none.
 
-    Raises InputError (66) and DataError (65) for the file, UsageError (2) for settings that the fit settles already,
-    RecipeError (78) when it was made for goals that are written or compared in another way.
+    Raises InputError (66) and DataError (65) for the file, UsageError (2) when it was made for other rewards, RecipeError
+    (78) when it was made for goals that are written or compared in another way.
     """
     path = recipe.bins.fit
     if path is None:
         return None
-    settled = sorted(recipe.bins.model_fields_set - {"fit"})
-    settled += ["goal_filter"] if "filter" in recipe.goals.model_fields_set else []
-    if settled:
-        raise UsageError("GD0223", f"--fit settles {settled[0].replace('_', '-')} already; leave one of them out")
     fit = read_fit(Path(path))
     if fit.form != form:
         raise RecipeError(

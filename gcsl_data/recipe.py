@@ -187,15 +187,6 @@ class BinsStage(Stage):
             raise ValueError("two thresholds are the same number")
         return sorted(texts, key=float)
 
-    @model_validator(mode="after")
-    def _one_source(self) -> "BinsStage":
-        given = [name for name in ("thresholds", "fit") if getattr(self, name)]
-        if "count" in self.model_fields_set:
-            given.insert(0, "bins")
-        if len(given) > 1:
-            raise ValueError(f"--{given[0]} and --{given[1]} both say where the thresholds lie; give one of them")
-        return self
-
     @field_validator("decimals", mode="before")
     @classmethod
     def _number(cls, value: object) -> object:
@@ -341,6 +332,7 @@ def resolve(
         "environment": {name: given[key] for name in field_names() if (key := _variable(name)) in given},
         "flag": {name: value for name, value in flags.items() if value is not None},
     }
+    _refuse_contradictions(layers["flag"])
     values: dict[str, Any] = {}
     origins = dict.fromkeys(field_names(), "default")
     for origin, layer in layers.items():
@@ -348,6 +340,20 @@ def resolve(
             values[name] = value
             origins[name] = origin
     return _validated(values, origins, file), origins
+
+
+# What settles a thing leaves nothing for these to say. A recipe file may hold both; what people type may not.
+_SETTLED = {
+    "bins.thresholds": ("bins.count", "bins.ties", "bins.decimals", "bins.fit"),
+    "bins.fit": ("bins.count", "bins.ties", "bins.decimals", "goals.filter"),
+}
+
+
+def _refuse_contradictions(flags: Mapping[str, Any]) -> None:
+    for setting, others in _SETTLED.items():
+        for other in others if setting in flags else ():
+            if other in flags:
+                raise UsageError("GD0239", f"{setting} says already what {other} is to say; give one of them")
 
 
 def field_names() -> list[str]:

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from gcsl_data.audit.contract import Finding
 from gcsl_data.audit.stats import BinRow, Stats
+from gcsl_data.dataset.export import Exported
 from gcsl_data.dataset.manifest import Accounting
 from gcsl_data.errors import one_line
 from gcsl_data.extremes import Extremes
@@ -79,6 +80,14 @@ def say_expanded(stats: Stats) -> None:
     dropped = ", ".join(f"{row.printed} ({row.dropped})" for row in reversed(stats.bins) if row.dropped)
     if dropped:
         say_indented(f"  dropped   {dropped}")
+
+
+def say_exported(exported: Exported) -> None:
+    """How many rows of which split were written, and what was left out."""
+    for split, rows in exported.splits.items():
+        say(f"{split}: {rows} rows")
+    for split in exported.left_out:
+        say(f"{split}: left out, because it has no rows and readers refuse that")
 
 
 def say_indented(line: str) -> None:

@@ -22,13 +22,15 @@ ingest.plain
 ingest.remote
 ingest.inputs
 ingest.explain ingest.rejects stages.bins stages.rewards stages.splits stages.template_syntax
-ingest.mapping ingest stages.checks stages.snap engines
-stages.fitting stages.templates
+ingest.mapping ingest stages.checks stages.snap stages.thresholds engines frozen
+stages.fitting stages.templates stages.aspects
 stages.formulations stages.goal_filter
+stages.labels stages.wording
 census stages.render stages
-plan engines.local extremes
+plan engines.local extremes inference
 measure dataset.shards dataset.card dataset.find schemas
-build records log_schema
+build records log_schema dataset.verified
+dataset.export
 audit.phrases
 audit.* audit
 cli._*

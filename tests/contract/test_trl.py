@@ -1,10 +1,13 @@
 """TRL's SFTTrainer trains on a dataset as `load_dataset` gives it: no converter, no renaming."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from gcsl_data.build import build
+from gcsl_data.dataset.export import export
+from gcsl_data.dataset.manifest import load
 from gcsl_data.engines.local import LocalEngine
 from gcsl_data.ingest.inputs import find_logs
 from gcsl_data.plan import make_plan
@@ -33,7 +36,15 @@ def make_dataset(folder: Path) -> Path:
     return folder / "out"
 
 
-def test_trl_trains_two_steps_without_a_converter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def make_export(folder: Path) -> Path:
+    export(make_dataset(folder), "trl", folder / "exported")
+    return folder / "exported"
+
+
+@pytest.mark.parametrize("make", [make_dataset, make_export])
+def test_trl_trains_two_steps_without_a_converter(
+    make: Callable[[Path], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import datasets
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -41,14 +52,15 @@ def test_trl_trains_two_steps_without_a_converter(tmp_path: Path, monkeypatch: p
     from trl import SFTConfig, SFTTrainer
 
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
-    rows = datasets.load_dataset(str(make_dataset(tmp_path)), cache_dir=str(tmp_path / "cache"))["train"]
+    rows = datasets.load_dataset(str(make(tmp_path)), cache_dir=str(tmp_path / "cache"))["train"]
+    goals = load(tmp_path / "out").kept_goals
     bpe = Tokenizer(models.BPE())
     bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     bpe.decoder = decoders.ByteLevel()
     special = ["<|im_start|>", "<|im_end|>", "<pad>"]
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     bpe.train_from_iterator(
-        rows["goal"],
+        [goal.text for goal in goals],
         trainers.BpeTrainer(vocab_size=400, special_tokens=special, initial_alphabet=alphabet, show_progress=False),
     )
     tokenizer = PreTrainedTokenizerFast(
@@ -70,7 +82,8 @@ def test_trl_trains_two_steps_without_a_converter(tmp_path: Path, monkeypatch: p
     trainer.train()
 
     text = tokenizer.decode(seen["input_ids"])
-    assert text.startswith(f"<|im_start|>user\n{rows[0]['goal']}\n\nAdd ")
+    assert text.startswith(f"<|im_start|>user\n{rows[0]['prompt'][0]['content']}<|im_end|>")
+    assert text.startswith(tuple(f"<|im_start|>user\n{goal.text}\n\nAdd " for goal in goals))
     supervised = tokenizer.decode([label for label in seen["labels"] if label != -100])
     assert supervised.strip().startswith(rows[0]["completion"][0]["content"])
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]

@@ -74,7 +74,7 @@ def test_the_manifest_says_what_lies_on_disk(tmp_path: Path) -> None:
     document = json.loads((out / "manifest.json").read_text())
     assert json.loads(side["fit.json"].read_text()) == document["fit"]
     assert json.loads(side["goals.json"].read_text()) == document["goals"]
-    assert hashlib.sha256(side["template.j2"].read_bytes()).hexdigest() == manifest.template.sha256
+    assert hashlib.sha256(side["template.j2"].read_bytes()).hexdigest() == manifest.templates["reward"].sha256
     assert not list(out.glob("**/state.json"))
 
 

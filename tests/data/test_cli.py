@@ -142,7 +142,7 @@ def test_numbers_in_stats_are_the_numbers_in_the_manifest(folder: Path) -> None:
         (t.index, t.edge, t.printed, t.records, t.reached) for t in manifest.fit.thresholds
     ]
     assert [b["examples"] for b in stats["bins"]] == [goal.examples for goal in manifest.goals]
-    assert stats["inference_goal"] == manifest.goal(manifest.inference_goal).text
+    assert stats["inference_text"] == manifest.inference_text == manifest.goals[4].text
 
 
 def test_goal_prints_one_goal_word_for_word(folder: Path) -> None:
@@ -150,7 +150,7 @@ def test_goal_prints_one_goal_word_for_word(folder: Path) -> None:
 
     assert gcsl_data("goal", "log-gcsl", cwd=folder).out == "Generate a response with a score of at least 0.80.\n"
     assert gcsl_data("goal", "log-gcsl", "-k", "4", cwd=folder).out.endswith("at least 0.60.\n")
-    assert gcsl_data("goal", "log-gcsl", "-k", "4", "--json", cwd=folder).json["goal"]["index"] == 4
+    assert gcsl_data("goal", "log-gcsl", "-k", "4", "--json", cwd=folder).json["index"] == 4
     assert "kept goals: 4, 5" in fails(gcsl_data("goal", "log-gcsl", "-k", "1", cwd=folder), 2)
 
 
@@ -315,9 +315,9 @@ BAD: dict[str, tuple[Files, list[str], int, str]] = {
     "an existing output": ({"a.jsonl": LINES, "out/x": ""}, ["a.jsonl", "-o", "out"], 73, "out exists"),
     "an unknown flag": ({"a.jsonl": LINES}, ["a.jsonl", "--bin", "5"], 2, "--bin"),
     "a flag without a value": ({"a.jsonl": LINES}, ["a.jsonl", "--bins"], 2, "--bins"),
-    "bins as text": ({"a.jsonl": LINES}, ["a.jsonl", "--bins", "many"], 2, "--bins"),
+    "bins as text": ({"a.jsonl": LINES}, ["a.jsonl", "--bins", "many"], 2, "bins.count"),
     "one bin": ({"a.jsonl": LINES}, ["a.jsonl", "--bins", "1"], 2, "bins.count"),
-    "a wrong choice": ({"a.jsonl": LINES}, ["a.jsonl", "--ties", "spread"], 2, "bins.ties"),
+    "a wrong choice": ({"a.jsonl": LINES}, ["a.jsonl", "--ties", "drop"], 2, "bins.ties"),
     "a wrong scale": ({"a.jsonl": LINES}, ["a.jsonl", "--scale", "1,0"], 2, "goals.scale"),
     "an infinite scale": ({"a.jsonl": LINES}, ["a.jsonl", "--scale=-inf,inf"], 2, "goals.scale"),
     "a scale of one number": ({"a.jsonl": LINES}, ["a.jsonl", "--scale", "1"], 2, "goals.scale"),
@@ -460,6 +460,12 @@ def test_a_damaged_shard_fails_the_check_in_one_line(folder: Path) -> None:
         ["check", "nowhere"],
         ["goal", "nowhere"],
         ["goal", "made", "-k", "99"],
+        ["trace", "made", "0000"],
+        ["trace", "nowhere", "0000"],
+        ["diff", "made", "made"],
+        ["diff", "made", "nowhere"],
+        ["export", "made", "--to", "trl", "-o", "out"],
+        ["export", "made", "--to", "trl"],
         ["nonsense"],
         ["templates", "--nonsense"],
         [],
@@ -528,6 +534,7 @@ def _closed_pipe(*arguments: str, cwd: Path) -> tuple[int, bytes]:
         ["stats", "log.jsonl"],
         ["stats", "log.jsonl", "--json", "--bins", "600"],
         ["check", "made"],
+        ["diff", "made", "made"],
         ["templates"],
         ["--help"],
     ],

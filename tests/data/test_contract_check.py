@@ -252,9 +252,9 @@ MANIFEST_FAULTS: dict[str, tuple[str, Callable[[Document], None]]] = {
     "no goals": ("manifest.counts", _set("goals", to=[])),
     "a threshold that is no number": ("manifest.counts", _set("fit", "thresholds", 4, "printed", to="much")),
     "an edge that is not its hex": ("manifest.counts", _set("fit", "thresholds", 4, "edge", to=0.5)),
-    "another goal text": ("manifest.id", _set("goals", 4, "text", to="A score of at least 0.80!")),
+    "another goal text": ("manifest.id", _set("goals", 3, "text", to="A score of at least 0.60!")),
     "other columns": ("manifest.id", _set("columns", 0, "nullable", to=True)),
-    "a sentence without its number": ("rows.true", _set("goals", 4, "text", to="Do well.")),
+    "a sentence without its number": ("rows.true", _set("goals", 3, "text", to="Do well.")),
     "another number of rows": ("rows.count", _set("shards", 0, "rows", to=7)),
 }
 

@@ -146,19 +146,30 @@ def make_manifest(shard: Shard, schema: pa.Schema, *, text: bool) -> Manifest:
     )
     thresholds = tuple(
         Threshold(
-            index=k, edge=edge, edge_hex=edge.hex(), printed=printed[k - 1], records=1, reached=1, mean_reward=edge
+            index=k,
+            edge=edge,
+            edge_hex=edge.hex(),
+            printed=printed[k - 1],
+            bound=edge,
+            dropped=None,
+            records=1,
+            reached=1,
+            mean_reward=edge,
         )
         for k, edge in ((1, 0.0), (2, 0.2), (3, 0.8))
     )
     fit = Fit(
-        split="train", records=shard.rows, distinct=3, mean=0.1, mean_hex=(0.1).hex(), minimum=0.0, maximum=1.0,
-        direction="higher", comparator=">=", decimals=2, ties="merge", bins_asked=3, thresholds=thresholds,
+        split="train", records=shard.rows, distinct=3, mean=0.1, mean_hex=(0.1).hex(), median=0.2, minimum=0.0,
+        maximum=1.0, direction="higher", form="threshold", comparator=">=", decimals=2, rule="values", ties="merge",
+        bins_asked=3, thresholds=thresholds,
     )  # fmt: skip
     return Manifest(
         format_version=1, dataset_id="", kind="examples", formulation="gcsl-bey-nl",
-        format="text" if text else "messages", placement="prefix", inference_goal=3, tools={"gcsl": "0"}, inputs=(),
+        format="text" if text else "messages", placement="prefix", inference_goal=3, inference_text=goals[-1].text,
+        inference_reward=None, tools={"gcsl": "0"}, inputs=(),
         accounting=Accounting(rows=shard.rows, used=shard.rows, rejected={}, filtered={}), recipe={},
-        template=Template(name="at_least.j2", sha256="0" * 64, metric="score", scale=None), fit=fit, goals=goals,
+        templates={"reward": Template(name="at_least.j2", sha256="0" * 64, metric="score", scale=None, unit="")},
+        fit=fit, goals=goals,
         splits=(Split(name="train", records=shard.rows, examples=shard.rows),), shards=(shard,),
         columns=tuple(Field(name=f.name, type=str(f.type), nullable=f.nullable) for f in schema),
         columns_sha256="0" * 64,

@@ -1,0 +1,30 @@
+"""The shards of a dataset, ready to be read: the bytes and columns that its manifest promises."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pyarrow as pa
+
+from gcsl_data.dataset.manifest import Manifest, Shard, verified_shard
+from gcsl_data.dataset.shards import manifest_columns, shard_schema
+from gcsl_data.errors import DataError
+
+
+def verified_shards(folder: Path, manifest: Manifest, shards: Iterable[Shard]) -> dict[Shard, Path]:
+    """The file of each shard. All are hashed before any of them meets a parser.
+
+    Raises DataError (65), naming the first shard that is not as the manifest says.
+    """
+    paths = {shard: verified_shard(folder, shard) for shard in shards}
+    for path in paths.values():
+        _require_columns(path, manifest)
+    return paths
+
+
+def _require_columns(path: Path, manifest: Manifest) -> None:
+    try:
+        schema = shard_schema(path)
+    except pa.ArrowInvalid as error:
+        raise DataError("GD6520", f"{path} is not an Arrow IPC file ({error}); build the dataset again") from None
+    if manifest_columns(schema) != manifest.columns:
+        raise DataError("GD6521", f"{path} has other columns than the manifest; build the dataset again")
