@@ -11,7 +11,7 @@ from gcsl_data.fit import Direction, Fit
 from gcsl_data.ingest.inputs import Log
 from gcsl_data.ingest.mapping import aspects_of, to_records
 from gcsl_data.recipe import Recipe, RecordStage
-from gcsl_data.stages.checks import flag_rejects
+from gcsl_data.stages.checks import flag_rejects, rejected_rows
 from gcsl_data.stages.formulations import FORMULATIONS
 from gcsl_data.stages.goal_filter import GoalChoice
 from gcsl_data.stages.render import Wording, to_examples
@@ -50,8 +50,7 @@ class Plan:
 
     def rejects(self) -> pl.LazyFrame:
         """Where each rejected row stands and why."""
-        rejected = self.records.filter(pl.col("reject").is_not_null())
-        return rejected.select("source", "row", reason="reject")
+        return rejected_rows(self.records, is_text=self.records.collect_schema()["prompt"] == pl.String)
 
     def examples(self, fit: Fit, choice: GoalChoice, sentences: dict[int, str]) -> pl.LazyFrame:
         """Good records expanded into examples, in log order, with their `split`."""

@@ -26,6 +26,7 @@ RECORDS_KEY, DIRECTION_KEY, ASPECTS_KEY = "gcsl.records", "gcsl.direction", "gcs
 RECORDS_VERSION = "1"
 STDIN = "-"
 STDIN_NAME = "stdin"
+_MIXED_TOLD = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +148,7 @@ def _log(path: Path, uri: str) -> Log:
         faults=plain.faults,
         scanned=plain.scanned,
         modified_ns=modified_ns,
-        notes=_notes(path, uri, found),
+        notes=(*_notes(path, uri, found), *_notes_on_mixed(uri, plain.faults, LOG_FORMATS[found.format].unit)),
         records=_ingested(plain.path) if found.format == "parquet" else None,
     )
 
@@ -186,3 +187,13 @@ def _notes(path: Path, uri: str, found: Recognised) -> tuple[str, ...]:
     if found.has_bom:
         notes.append(f"{uri} starts with a byte order mark; it is left out")
     return tuple(notes)
+
+
+def _notes_on_mixed(uri: str, faults: Faults, unit: str) -> list[str]:
+    notes = [
+        f"{uri}: {field.name} is of several types ({', '.join(field.places(unit))}); kept as JSON text"
+        for field in faults.mixed[:_MIXED_TOLD]
+    ]
+    if more := len(faults.mixed) - len(notes):
+        notes.append(f"{uri}: {more} more fields are of several types; kept as JSON text")
+    return notes
