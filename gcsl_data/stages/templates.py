@@ -18,7 +18,7 @@ import jinja2
 from jinja2 import nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from gcsl_data.errors import RecipeError
+from gcsl_data.errors import RecipeError, reading
 from gcsl_data.fit import Comparator, Direction, Fit
 from gcsl_data.recipe import GoalsStage, nearest
 from gcsl_data.resources import folder
@@ -118,8 +118,11 @@ def packaged_templates() -> list[str]:
 def _read(asked: str) -> tuple[str, str, str]:
     path = Path(asked)
     packaged = asked.removesuffix(".j2")
-    if path.is_file():
-        origin, content = f"file {asked}", path.read_bytes()
+    with reading(asked, RecipeError, "GD7850"):
+        content = path.read_bytes() if path.is_file() else None
+    name = f"{packaged}.j2" if content is None else path.name
+    if content is not None:
+        origin = f"file {asked}"
     elif packaged in packaged_templates():
         origin, content = f"packaged template {packaged}", (folder("templates") / f"{packaged}.j2").read_bytes()
     else:
@@ -130,7 +133,7 @@ def _read(asked: str) -> tuple[str, str, str]:
     if len(content) > MAX_TEMPLATE_BYTES:
         raise RecipeError("GD7823", f"{asked} has {len(content)} bytes; a goal template is a sentence or two")
     try:
-        return path.name if path.is_file() else f"{packaged}.j2", content.decode("utf-8-sig"), origin
+        return name, content.decode("utf-8-sig"), origin
     except UnicodeDecodeError as error:
         raise RecipeError("GD7824", f"{asked} is not UTF-8 at byte {error.start}") from None
 
