@@ -98,7 +98,7 @@ def other_type(schema: pl.Schema) -> str | None:
     """A pattern for JSON lines that may hold a value of another type than the schema's; None when there cannot be one.
 
     It looks for what Polars takes in without a word, or refuses only once it reads: a list or an object for a text, true or
-    false for a number, a number for an object. (Everything else it refuses when it makes the schema.)
+    false for a number, a number for an object, anything for a list in a list. (The rest it refuses when it makes the schema.)
     """
     names: dict[str, set[str]] = {}
     for name, dtype in schema.items():
@@ -108,7 +108,8 @@ def other_type(schema: pl.Schema) -> str | None:
         "text": r"\s*[\[{]",
         "texts": rf'\s*\[(?:[^"\[\]{{}}]|{_STRING})*[\[{{]',
         "number": r'[^"{]*[tf]',
-        "object": r"\s*[-0-9]",
+        "object": r'(?:\s*\[[^"{]*|\s*)[-0-9]',
+        "lists": r"\s*\[\s*[^\s\]]",  # an item that is no list may stand anywhere in it
     }
     patterns = [f'"(?:{"|".join(sorted(names[kind]))})"\\s*:{value}' for kind, value in values.items() if kind in names]
     return "|".join(patterns) or None
@@ -118,15 +119,16 @@ def _sort(name: str, dtype: Any, names: dict[str, set[str]]) -> None:
     depth = 0
     while isinstance(dtype, pl.List):
         dtype, depth = dtype.inner, depth + 1
-    kind = None
     if isinstance(dtype, pl.Struct):
-        kind = "object"
         for field in dtype.fields:
             _sort(field.name, field.dtype, names)
-    elif dtype == pl.String:
-        kind = "texts" if depth else "text"
-    elif dtype.is_numeric():
-        kind = "number"
+    kind = (
+        "lists" if depth > 1
+        else "object" if isinstance(dtype, pl.Struct)
+        else ("texts" if depth else "text") if dtype == pl.String
+        else "number" if dtype.is_numeric()
+        else None
+    )  # fmt: skip
     if kind:
         written = {name, json.dumps(name)[1:-1], json.dumps(name, ensure_ascii=False)[1:-1]}
         names.setdefault(kind, set()).update(map(pl.escape_regex, written))

@@ -18,7 +18,9 @@ and environment). Each case is run in both modes, `--on-error fail` and `quarant
 """
 
 import bz2
+import ctypes
 import gzip
+import hashlib
 import io
 import json
 import math
@@ -559,15 +561,42 @@ def test_every_number_of_the_catalogue_is_here_or_named_above() -> None:
     assert {name[:2] for name in CASES} | set(named.split()) == {f"{number:02}" for number in range(1, 81)}
 
 
-def test_01_a_log_without_permission_cannot_be_opened(tmp_path: Path) -> None:
-    log = write_jsonl(tmp_path / "log.jsonl", GOOD)
-    log.chmod(0)
-    if os.access(log, os.R_OK):
-        pytest.skip("this user may read everything")
+def _without_superpowers() -> None:
+    """Takes from root what lets it read everything (capabilities 1 and 2, by prctl's PR_CAPBSET_DROP)."""
+    if os.geteuid() == 0:
+        for capability in (1, 2):
+            ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)
 
-    outcome = gcsl_data("expand", "log.jsonl", cwd=tmp_path)
 
-    assert (outcome.status, outcome.errors[0]) == (66, "error[GD6604]: log.jsonl cannot be read: Permission denied")
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        ("expand secret/log.jsonl", 66, "error[GD6604]: secret/log.jsonl cannot be read: Permission denied"),
+        ("expand secret.jsonl", 66, "error[GD6604]: secret.jsonl cannot be read: Permission denied"),
+        ("stats secret/dataset", 66, "error[GD6604]: secret/dataset cannot be read: Permission denied"),
+        ("check secret", 66, "error[GD6604]: secret/manifest.json cannot be read: Permission denied"),
+        (f"expand {'x' * 300}", 66, f"error[GD6604]: {'x' * 300} cannot be read: File name too long"),
+        ("expand log.jsonl --recipe secret.jsonl", 78, "cannot read the recipe (Permission denied)"),
+        ("expand log.jsonl --recipe secret/x", 78, "cannot read the recipe (Permission denied)"),
+        (
+            "expand log.jsonl --template secret.jsonl",
+            78,
+            "error[GD7850]: secret.jsonl cannot be read: Permission denied",
+        ),
+        ("schema diff log.jsonl secret/x.schema.json", 66, "secret/x.schema.json cannot be read: Permission denied"),
+    ],
+)
+def test_01_what_may_not_be_read_is_told(tmp_path: Path, arguments: str, status: int, message: str) -> None:
+    write_jsonl(tmp_path / "log.jsonl", GOOD)
+    write_jsonl(tmp_path / "secret.jsonl", GOOD).chmod(0)
+    (tmp_path / "secret").mkdir(mode=0)
+
+    done = gcsl_data_process(*arguments.split(), cwd=tmp_path, preexec_fn=_without_superpowers)
+
+    (tmp_path / "secret").chmod(0o700)
+    assert (done.returncode, done.stderr.decode().count("\n")) == (status, 1)
+    assert message[:250] in done.stderr.decode()
+    assert tree(tmp_path) == ["log.jsonl", "secret", "secret.jsonl"]
 
 
 def test_07_the_place_of_a_bad_byte_is_told(tmp_path: Path) -> None:
@@ -576,9 +605,22 @@ def test_07_the_place_of_a_bad_byte_is_told(tmp_path: Path) -> None:
 
     gcsl_data("expand", "log.jsonl", "-o", "out", "--on-error", "quarantine", cwd=tmp_path)
 
-    (reject,) = map(json.loads, (tmp_path / "out" / "_gcsl" / "rejects.jsonl").read_text().splitlines())
-    assert reject["line"] == reject["row"] == 202
-    assert reject["byte"] == len(LINES) + 1 + bad.index(b"\xe9")
+    assert rejects(tmp_path / "out") == [
+        {
+            "source": "log.jsonl",
+            "row": 202,
+            "reason": "bad_utf8",
+            "line": 202,
+            "byte": len(LINES) + 1 + bad.index(b"\xe9"),
+            "detail": "byte 0xe9",
+            "excerpt": '{"prompt": "caf\\xe9", "response": "r", "reward": 1}',
+            "row_sha256": hashlib.sha256(bad[:-1]).hexdigest(),
+        }
+    ]
+
+
+def rejects(out: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (out / "_gcsl" / "rejects.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
 def test_12_line_ends_change_no_example(tmp_path: Path) -> None:
