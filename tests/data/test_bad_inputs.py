@@ -583,10 +583,13 @@ def _without_superpowers() -> None:
             78,
             "error[GD7850]: secret.jsonl cannot be read: Permission denied",
         ),
+        ("expand log.jsonl -o secret/out", 73, "secret/out: Permission denied; choose another --out"),
         ("schema diff log.jsonl secret/x.schema.json", 66, "secret/x.schema.json cannot be read: Permission denied"),
     ],
 )
-def test_01_what_may_not_be_read_is_told(tmp_path: Path, arguments: str, status: int, message: str) -> None:
+def test_01_and_76_what_may_not_be_read_or_written_is_told(
+    tmp_path: Path, arguments: str, status: int, message: str
+) -> None:
     write_jsonl(tmp_path / "log.jsonl", GOOD)
     write_jsonl(tmp_path / "secret.jsonl", GOOD).chmod(0)
     (tmp_path / "secret").mkdir(mode=0)
@@ -594,7 +597,7 @@ def test_01_what_may_not_be_read_is_told(tmp_path: Path, arguments: str, status:
     done = gcsl_data_process(*arguments.split(), cwd=tmp_path, preexec_fn=_without_superpowers)
 
     (tmp_path / "secret").chmod(0o700)
-    assert (done.returncode, done.stderr.decode().count("\n")) == (status, 1)
+    assert (done.returncode, done.stderr.decode().count("error[")) == (status, 1)
     assert message[:250] in done.stderr.decode()
     assert tree(tmp_path) == ["log.jsonl", "secret", "secret.jsonl"]
 
