@@ -14,7 +14,15 @@ from gcsl_data import __version__
 from gcsl_data.dataset import files
 from gcsl_data.dataset.card import dataset_card
 from gcsl_data.dataset.decode import canonical, encode, pretty
-from gcsl_data.dataset.manifest import FORMAT_VERSION, MANIFEST_NAME, SIDE_FOLDER, Manifest, Shard, Template
+from gcsl_data.dataset.manifest import (
+    FORMAT_VERSION,
+    MANIFEST_NAME,
+    SIDE_FOLDER,
+    Manifest,
+    Shard,
+    Template,
+    template_file,
+)
 from gcsl_data.dataset.shards import ShardWriter, arrow_schema, manifest_columns
 from gcsl_data.engines import Engine
 from gcsl_data.ingest.rejects import reject_lines
@@ -62,7 +70,7 @@ def _write_examples(
             on_rows(done, total)
 
     try:
-        engine.sink(plan.examples(measured.fit, measured.choice, measured.sentences), write)
+        engine.sink(plan.examples(measured.fit, measured.texts), write)
         shards = tuple(shard for writer in writers.values() for shard in writer.close())
     finally:
         for writer in writers.values():
@@ -72,21 +80,26 @@ def _write_examples(
 
 
 def _manifest(plan: Plan, measured: Measured, shards: tuple[Shard, ...]) -> Manifest:
-    recipe, template = plan.recipe, plan.template
+    recipe = plan.recipe
     columns = manifest_columns(arrow_schema(recipe.output.format, plan.carried_types))
     return Manifest(
         format_version=FORMAT_VERSION,
         dataset_id="",
-        kind="examples",
+        kind=plan.formulation.kind,
         formulation=recipe.goals.formulation,
         format=recipe.output.format,
         placement=recipe.goals.placement,
-        inference_goal=measured.choice.kept[-1],
+        inference_goal=max(measured.texts.keys() & {*measured.fit.kept}, default=None),
+        inference_text=measured.inference_text,
+        inference_reward=measured.inference_reward,
         tools={"gcsl": __version__, "polars": pl.__version__, "pyarrow": version("pyarrow")},
         inputs=measured.inputs,
         accounting=measured.accounting,
         recipe=portable(recipe),
-        template=Template(name=template.name, sha256=template.sha256, metric=template.metric, scale=template.scale),
+        templates={
+            name: Template(name=t.name, sha256=t.sha256, metric=t.metric, scale=t.scale, unit=t.unit)
+            for name, t in plan.templates.items()
+        },
         fit=measured.fit,
         goals=measured.goals,
         splits=measured.splits,
@@ -102,7 +115,8 @@ def _write_side_files(plan: Plan, engine: Engine, manifest: Manifest, folder: Pa
     files.write_bytes(side / "fit.json", pretty(encode(manifest.fit)))
     files.write_bytes(side / "goals.json", pretty(encode(manifest.goals)))
     files.write_bytes(side / "recipe.toml", tomli_w.dumps(manifest.recipe).encode())
-    files.write_bytes(side / "template.j2", plan.template.text.encode())
+    for name, template in plan.templates.items():
+        files.write_bytes(side / template_file(name), template.text.encode())
     if manifest.accounting.rejected:
         files.write_bytes(side / "rejects.jsonl", reject_lines(plan.logs, engine.measure(plan.rejects())))
     run = {"seconds": round(seconds, 3), "python": platform.python_version(), "host": platform.node()}

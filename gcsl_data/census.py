@@ -1,9 +1,11 @@
 """The census: what one pass over all records counts. Every number that is fitted or reported comes from it.
 
-One row per (log, source, split, reject, reward) with `records` (how many) and `first_row` (the lowest row number). For a
-rejected record the reward is null. It is small where rewards repeat and one row a record where they never do.
+One row per (log, source, split, reject, reward) with `records` (how many) and `first_row` (the lowest row number); with
+several aspects, by the reward of each. For a rejected record the rewards are null. It is small where rewards repeat and one
+row a record where they never do.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -15,13 +17,19 @@ from gcsl_data.recipe import ChecksStage
 from gcsl_data.stages.checks import REASONS
 
 
-def census_of(records: pl.LazyFrame) -> pl.LazyFrame:
-    """The measure: flagged, split records in, one row per kind of record out (any order)."""
+def census_of(records: pl.LazyFrame, rewards: Sequence[str] = ("reward",)) -> pl.LazyFrame:
+    """The measure: flagged, split records in, one row per kind of record out (any order); `rewards` names graded columns."""
+    graded = list(dict.fromkeys(("reward", *rewards)))
     return (
-        records.with_columns(reward=pl.when(pl.col("reject").is_null()).then("reward"))
-        .group_by("log", "source", "split", "reject", "reward")
+        records.with_columns(pl.when(pl.col("reject").is_null()).then(name).alias(name) for name in graded)
+        .group_by("log", "source", "split", "reject", *graded)
         .agg(records=pl.len().cast(pl.Int64), first_row=pl.col("row").min())
     )
+
+
+def counted(rewards: pl.DataFrame) -> pl.DataFrame:
+    """Equal rewards counted together: `reward` (ascending) and `records`."""
+    return rewards.group_by("reward").agg(pl.col("records").sum()).sort("reward")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +43,14 @@ class Census:
         """All rows, usable or not."""
         return int(self.frame["records"].sum())
 
-    def rewards(self, split: str) -> pl.DataFrame:
+    @property
+    def usable(self) -> pl.DataFrame:
+        """The part that counts usable records."""
+        return self.frame.filter(pl.col("reject").is_null())
+
+    def rewards(self, split: str, column: str = "reward") -> pl.DataFrame:
         """The usable rewards of one split: `reward` (Float64, ascending, distinct) and `records` (Int64)."""
-        usable = self.frame.filter(pl.col("reject").is_null(), pl.col("split") == split)
-        return usable.group_by("reward").agg(pl.col("records").sum()).sort("reward")
+        return counted(self.usable.filter(pl.col("split") == split).select("records", reward=column))
 
     def rejected(self, log: str | None = None) -> dict[str, int]:
         """Rejected rows by reason, of one log or of all, in the order of the reasons' names."""

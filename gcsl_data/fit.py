@@ -1,41 +1,73 @@
 """The fit: every number that had to be measured before a record could be labelled, frozen. Standard library only.
 
 It is taken from the train split alone, stands in the manifest and in `_gcsl/fit.json`, and labels tomorrow's log exactly
-as it labelled today's. Floats carry their hexadecimal form beside the decimal one, so nothing is lost in JSON.
+as it labelled today's (`--fit FILE`). Floats carry their hexadecimal form beside the decimal one, so nothing is lost in JSON.
 """
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 Comparator = Literal[">=", ">", "<=", "<"]
 Direction = Literal["higher", "lower"]
-Ties = Literal["merge", "error"]
+Ties = Literal["merge", "spread", "error", "rank"]
+GoalForm = Literal["threshold", "interval", "value", "token"]
+Rule = Literal["bins", "values", "given", "labels", "aspects"]
+_PRINTED = re.compile(r"-?[0-9]{1,400}(\.[0-9]{1,400})?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Threshold:
-    """The lower edge of one bin, and what the train split looks like between it and the next.
+    """The lower edge of one bin, its goal, and what the train split looks like between it and the next.
 
-    `edge` is exact and in the unit of the `reward` column (higher is better); `printed` is the number that the goal
-    sentence prints, in the log's own unit, and the one that records are labelled with. `records` have exactly this
-    level, `reached` at least this level; `mean_reward` is that of `records` (null when there are none).
+    `edge` is exact and in the unit of the `reward` column (higher is better); `printed` is what the goal says for it, in the
+    log's own unit: a number, or a label. A record reaches the goal when its reward is at or above `bound` (above it, under a
+    strict comparator), in the unit of `reward`. `dropped` says why the goal is not in use. `records` have exactly this level,
+    `reached` at least this level; `mean_reward` is that of `records` (null when there are none). `quota`, under ties "rank"
+    only, is how many of the records that hold exactly `edge` reach it.
     """
 
     index: int
     edge: float
     edge_hex: str
     printed: str
+    bound: float
+    dropped: str | None
     records: int
     reached: int
     mean_reward: float | None
+    quota: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cut:
+    """Where filtered SFT cuts: `asked` as a person wrote it, and the lowest reward that is kept (`records` of train are)."""
+
+    asked: str
+    value: float
+    value_hex: str
+    records: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Aspect:
+    """One of several rewards: its name, what a sentence calls it, and its own fit."""
+
+    name: str
+    metric: str
+    fit: "Fit"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fit:
-    """What was learned from the train split: K asked, K effective (`len(thresholds)`), mean, decimals.
+    """What was learned from the train split.
 
-    `decimals` is the number of digits after the point in every printed number; null means each number is written
-    out exactly. `distinct` counts different rewards.
+    `form` is how goals are written (null: they are not). `rule` says where the thresholds come from: equal-frequency bins,
+    the few distinct values themselves, given numbers, ordered labels, or several aspects together; null when there are none.
+    `bins_asked` is K, `len(thresholds)` the effective K. `decimals` is the number of digits after the point in every printed
+    number; null means each is written out exactly. `distinct` counts different rewards; the median is a reward that occurred.
+    With aspects, `reward` is the number of goals that a record reaches, and each goal says something of every aspect.
     """
 
     split: str
@@ -43,16 +75,58 @@ class Fit:
     distinct: int
     mean: float
     mean_hex: str
+    median: float
     minimum: float
     maximum: float
     direction: Direction
+    form: GoalForm | None
     comparator: Comparator
     decimals: int | None
+    rule: Rule | None
     ties: Ties
-    bins_asked: int
+    bins_asked: int | None
     thresholds: tuple[Threshold, ...]
+    cut: Cut | None = None
+    aspects: tuple[Aspect, ...] = ()
 
     @property
     def sign(self) -> int:
         """+1 when a higher logged value is better, -1 when a lower one is (then `reward` holds the negated value)."""
         return 1 if self.direction == "higher" else -1
+
+    @property
+    def is_strict(self) -> bool:
+        """Whether a record at the bound itself does not reach the goal."""
+        return self.comparator in (">", "<")
+
+    @property
+    def bounds(self) -> list[float]:
+        """The bound of every threshold, lowest first."""
+        return [threshold.bound for threshold in self.thresholds]
+
+    @property
+    def kept(self) -> tuple[int, ...]:
+        """The goals in use, lowest first."""
+        return tuple(threshold.index for threshold in self.thresholds if threshold.dropped is None)
+
+    def contradictions(self) -> Iterator[str]:
+        """What cannot be true of a fit, in words: it may come from a stranger's file."""
+        numbers = [(self.mean, self.mean_hex), *((t.edge, t.edge_hex) for t in self.thresholds)]
+        if self.cut:
+            numbers.append((self.cut.value, self.cut.value_hex))
+        for number, digits in numbers:
+            if number.hex() != digits:
+                yield f"the fit says {number!r} and {digits[:40]!r}, which are not the same number"
+        if [threshold.index for threshold in self.thresholds] != list(range(1, len(self.thresholds) + 1)):
+            yield "fit.thresholds are not numbered 1 to K"
+        if self.records < 1:
+            yield "it counts no records"
+        for threshold in self.thresholds if self.rule not in ("labels", "aspects") else ():
+            if not _PRINTED.fullmatch(threshold.printed):
+                yield f"fit.thresholds print {threshold.printed[:40]!r}, which is not a plain number"
+        if self.thresholds and not self.kept:
+            yield "every goal of the fit is dropped"
+        if sorted(self.bounds) != self.bounds:
+            yield "fit.thresholds are not in ascending order"
+        for aspect in self.aspects:
+            yield from aspect.fit.contradictions()

@@ -5,17 +5,23 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from gcsl_data.census import Census
+from gcsl_data.census import Census, counted
+from gcsl_data.columns import ASPECT_PREFIX
 from gcsl_data.dataset.manifest import Accounting, Goal, Input, Split
 from gcsl_data.engines import Engine
-from gcsl_data.fit import Fit
+from gcsl_data.fit import Aspect, Direction, Fit
 from gcsl_data.plan import Plan
-from gcsl_data.stages import snap
-from gcsl_data.stages.fitting import fit_rewards, level_of
-from gcsl_data.stages.goal_filter import GoalChoice, choose_goals
-from gcsl_data.stages.templates import render_goals
+from gcsl_data.stages import bins
+from gcsl_data.stages.aspects import joint_fit, joint_level_of
+from gcsl_data.stages.fitting import fit_cut, fit_rewards
+from gcsl_data.stages.goal_filter import choose_goals
+from gcsl_data.stages.labels import left_out, with_labels
+from gcsl_data.stages.thresholds import threshold_warnings, thresholds_of
+from gcsl_data.stages.wording import goal_texts, value_text
 
-NO_GOAL_REACHED = "no_goal_reached"
+VALUE_SHARE = (
+    0.05  # a goal that states a value asks for the lowest of the best 5 % (our choice; the papers leave it open)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,17 +29,19 @@ class Measured:
     """The fit, the goals, and the exact size of the dataset that would come of it."""
 
     fit: Fit
-    choice: GoalChoice
     goals: tuple[Goal, ...]
+    inference_text: str | None
+    inference_reward: float | None
     splits: tuple[Split, ...]
     inputs: tuple[Input, ...]
     accounting: Accounting
     census: Census
+    warnings: tuple[str, ...]
 
     @property
-    def sentences(self) -> dict[int, str]:
-        """Goal index to text, of every goal."""
-        return {goal.index: goal.text for goal in self.goals}
+    def texts(self) -> dict[int, str]:
+        """Goal index to text, of every goal that is written."""
+        return {goal.index: goal.text for goal in self.goals if goal.text is not None}
 
 
 def measure(plan: Plan, engine: Engine) -> Measured:
@@ -42,48 +50,107 @@ def measure(plan: Plan, engine: Engine) -> Measured:
     Raises DataError (65) for rows that cannot be used or rewards that cannot be binned, RecipeError (78) for goals that
     read the same.
     """
-    recipe, template, train = plan.recipe, plan.template, plan.splits[0]
     census = Census(engine.measure(plan.census()))
-    census.require_usable(recipe.checks, plan.logs)
-    direction, comparator = recipe.record.direction, template.comparator
-    fit = fit_rewards(census.rewards(train), recipe.bins, direction=direction, comparator=comparator, split=train)
-    choice = choose_goals(fit, recipe.goals.filter, template.scale)
-    sentences = render_goals(template, fit)
-    levels = {split: _levels(census.rewards(split), fit) for split in plan.splits}
-    without_goal = sum(n for counts in levels.values() for level, n in counts.items() if level < choice.kept[0])
+    census.require_usable(plan.recipe.checks, plan.logs)
+    fit, warnings = (plan.frozen, ()) if plan.frozen else fit_census(census, plan)
+    texts = goal_texts(fit, plan.templates)
+    labelled = with_labels(_counted_by(fit, census), fit, plan.formulation).collect()
+    reason = labelled.select("records", reason=left_out(plan.formulation)).drop_nulls()
+    filtered = dict(reason.group_by("reason").agg(pl.col("records").sum()).sort("reason").iter_rows())
+    text, reward = _inference(plan, fit, texts, census)
     return Measured(
         fit=fit,
-        choice=choice,
-        goals=tuple(_goal(k, fit, choice, text, levels) for k, text in sorted(sentences.items())),
-        splits=tuple(_split(name, counts, choice.kept) for name, counts in levels.items()),
+        goals=tuple(_goal(t.index, fit, texts, labelled, plan) for t in fit.thresholds),
+        inference_text=text,
+        inference_reward=reward,
+        splits=tuple(_split(name, labelled) for name in plan.splits),
         inputs=census.inputs(plan.logs),
-        accounting=census.accounting(filtered={NO_GOAL_REACHED: without_goal} if without_goal else {}),
+        accounting=census.accounting(filtered=filtered),
         census=census,
+        warnings=warnings,
     )
 
 
-def _levels(rewards: pl.DataFrame, fit: Fit) -> dict[int, int]:
-    """Level to number of usable records at it."""
-    bounds = [snap.bound(t.printed, fit.comparator) for t in fit.thresholds]
-    leveled = rewards.select("records", level=level_of(bounds, strict=snap.is_strict(fit.comparator)))
-    return dict(leveled.group_by("level").agg(pl.col("records").sum()).sort("level").iter_rows())
+def _counted_by(fit: Fit, census: Census) -> pl.LazyFrame:
+    """Usable records, counted; one by one where the fit may tell equal rewards apart."""
+    usable = census.usable.lazy()
+    if fit.ties != "rank":
+        return usable
+    alone = usable.with_columns(records=pl.lit(1, pl.Int64).repeat_by("records"))
+    return alone.explode("records", empty_as_null=False)
 
 
-def _split(name: str, levels: dict[int, int], kept: tuple[int, ...]) -> Split:
-    examples = sum(records * sum(k <= level for k in kept) for level, records in levels.items())
-    return Split(name=name, records=sum(levels.values()), examples=examples)
+def fit_census(census: Census, plan: Plan) -> tuple[Fit, tuple[str, ...]]:
+    """The fit of the train split, and what a person should be warned of."""
+    fits: dict[str, Fit] = {}
+    warnings: list[str] = []
+    for column, direction in plan.rewards.items():
+        name = column.removeprefix(ASPECT_PREFIX)
+        fits[name], said = _fit_one(census.rewards(plan.splits[0], column), plan, column, direction)
+        warnings += [f"{name}: {line}" if plan.aspects else line for line in said]
+    if not plan.aspects:
+        return fits["reward"], tuple(warnings)
+    aspects = tuple(Aspect(name=name, metric=_metric(plan, name), fit=fit) for name, fit in fits.items())
+    train = census.usable.filter(pl.col("split") == plan.splits[0])
+    levels = counted(train.select("records", reward=joint_level_of(aspects)))
+    return joint_fit(aspects, levels, form=plan.formulation.form), tuple(warnings)
 
 
-def _goal(index: int, fit: Fit, choice: GoalChoice, text: str, levels: dict[str, dict[int, int]]) -> Goal:
-    reach = {split: sum(n for level, n in counts.items() if level >= index) for split, counts in levels.items()}
-    dropped = choice.dropped.get(index)
+def _fit_one(rewards: pl.DataFrame, plan: Plan, column: str, direction: Direction) -> tuple[Fit, tuple[str, ...]]:
+    stage, formulation = plan.recipe.bins, plan.formulation
+    template = plan.templates.get(column.removeprefix(ASPECT_PREFIX))
+    labels = plan.recipe.record.reward_order
+    found = thresholds_of(rewards, stage, labels=labels, direction=direction) if formulation.has_thresholds else None
+    fit = fit_rewards(
+        rewards,
+        found,
+        stage,
+        direction=direction,
+        form=formulation.form,
+        comparator=plan.comparators[column],
+        split=plan.splits[0],
+        cut=fit_cut(rewards, plan.recipe.goals.cut, direction) if formulation.has_cut else None,
+    )
+    if found is None:
+        return fit, ()
+    scale = template.scale if template else plan.recipe.goals.scale
+    asked = plan.recipe.goals.filter if formulation.is_filtered else None
+    fit, warnings = choose_goals(fit, asked, scale)
+    return fit, threshold_warnings(found, stage) + warnings
+
+
+def _metric(plan: Plan, name: str) -> str:
+    return plan.templates[name].metric if name in plan.templates else plan.recipe.goals.of_aspect(name).metric or name
+
+
+def _inference(plan: Plan, fit: Fit, texts: dict[int, str], census: Census) -> tuple[str | None, float | None]:
+    """What to ask for: the highest goal's text, or a reward and how it is written."""
+    if texts:
+        return texts[fit.kept[-1]], None
+    if plan.formulation.form == "value":
+        reward = bins.top_share(census.rewards(plan.splits[0]), VALUE_SHARE)
+        return value_text(plan.templates["reward"], fit.decimals, fit.sign * reward), reward
+    return None, fit.maximum if plan.formulation.embeds_reward else None
+
+
+def _split(name: str, labelled: pl.DataFrame) -> Split:
+    inside = labelled.filter(pl.col("split") == name)
+    examples = (pl.col("records") * pl.col("copy").list.len()).sum()
+    return Split(name=name, records=int(inside["records"].sum()), examples=int(inside.select(examples).item()))
+
+
+def _goal(index: int, fit: Fit, texts: dict[int, str], labelled: pl.DataFrame, plan: Plan) -> Goal:
+    threshold, text = fit.thresholds[index - 1], texts.get(index)
+    counts, train = pl.col("records").sum(), pl.col("split") == plan.splits[0]
+    reached = int(labelled.filter(train, pl.col("level") >= index).select(counts).item())
+    carrying = labelled.filter(pl.col("copy").list.contains(index)) if text is not None else labelled.clear()
     return Goal(
         index=index,
         text=text,
-        sha256=hashlib.sha256(text.encode()).hexdigest(),
-        threshold=fit.thresholds[index - 1].printed,
+        sha256=None if text is None else hashlib.sha256(text.encode()).hexdigest(),
+        threshold=threshold.printed,
         comparator=fit.comparator,
-        dropped=dropped,
-        records=reach[fit.split],
-        examples=sum(reach.values()) if dropped is None else 0,
+        dropped=threshold.dropped,
+        records=reached,
+        examples=int(carrying.select(counts).item()),
     )

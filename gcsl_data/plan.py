@@ -1,37 +1,44 @@
 """The plan: what will be done to the logs, stage by stage. Nothing runs here; an engine runs it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
 from gcsl_data.census import census_of
 from gcsl_data.columns import ASPECT_PREFIX
 from gcsl_data.errors import DataError, UsageError
-from gcsl_data.fit import Direction, Fit
+from gcsl_data.fit import Comparator, Direction, Fit
+from gcsl_data.frozen import frozen_fit
 from gcsl_data.ingest.inputs import Log
 from gcsl_data.ingest.mapping import aspects_of, to_records
-from gcsl_data.recipe import Recipe, RecordStage
+from gcsl_data.lookup import lookup
+from gcsl_data.recipe import Recipe, RecordStage, nearest
 from gcsl_data.stages.checks import flag_rejects, rejected_rows
-from gcsl_data.stages.formulations import FORMULATIONS
-from gcsl_data.stages.goal_filter import GoalChoice
-from gcsl_data.stages.render import Wording, to_examples
+from gcsl_data.stages.fitting import AT_LEAST
+from gcsl_data.stages.formulations import FORMULATIONS, Formulation
+from gcsl_data.stages.labels import with_labels
+from gcsl_data.stages.render import Layout, to_examples
 from gcsl_data.stages.splits import SPLIT_NAMES, assign_splits
-from gcsl_data.stages.templates import GoalTemplate, load_template
+from gcsl_data.stages.templates import SHORT_DEFAULTS, GoalTemplate, load_template
+from gcsl_data.stages.wording import value_expression
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """Lazy frames from logs to examples. `records` carries `reject` and `split` beside the record's columns.
 
-    `aspects` are the rewards that stand side by side, each with its direction; none when there is one reward.
-    `notes` say how the logs were read where that is not obvious.
+    `aspects` are the rewards that stand side by side, each with its direction; none when there is one reward. `templates` are
+    by aspect, a single reward's stands under "reward"; there are none where goals are not written in words. `frozen` is the
+    fit to use instead of a new one. `notes` say how the logs were read where that is not obvious.
     """
 
     recipe: Recipe
     logs: tuple[Log, ...]
-    template: GoalTemplate
+    formulation: Formulation
+    templates: dict[str, GoalTemplate]
     records: pl.LazyFrame
     aspects: dict[str, Direction]
+    frozen: Fit | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -40,25 +47,50 @@ class Plan:
         return next(iter(self.aspects.values())) if self.aspects else self.recipe.record.direction
 
     @property
+    def rewards(self) -> dict[str, Direction]:
+        """The columns that are graded, with the direction of each: `reward`, or `reward_<aspect>` for every aspect."""
+        return {ASPECT_PREFIX + name: way for name, way in self.aspects.items()} or {"reward": self.direction}
+
+    @property
+    def comparators(self) -> dict[str, Comparator]:
+        """How each graded column is compared: as its template's sentence says, else "at least"."""
+        names = {column: column.removeprefix(ASPECT_PREFIX) for column in self.rewards}
+        return {
+            column: self.templates[name].comparator if name in self.templates else AT_LEAST[self.rewards[column]]
+            for column, name in names.items()
+        }
+
+    @property
     def splits(self) -> tuple[str, ...]:
         """Names of the splits, in order."""
         return SPLIT_NAMES[: max(1, len(self.recipe.splits.shares))]
 
     def census(self) -> pl.LazyFrame:
         """The measure that everything is fitted on."""
-        return census_of(self.records)
+        return census_of(self.records, list(self.rewards))
 
     def rejects(self) -> pl.LazyFrame:
         """Where each rejected row stands and why."""
         return rejected_rows(self.records, is_text=self.records.collect_schema()["prompt"] == pl.String)
 
-    def examples(self, fit: Fit, choice: GoalChoice, sentences: dict[int, str]) -> pl.LazyFrame:
-        """Good records expanded into examples, in log order, with their `split`."""
-        stage = self.recipe.goals
-        wording = Wording({k: sentences[k] for k in choice.kept}, stage.placement, self.recipe.output.format)
+    def examples(self, fit: Fit, texts: dict[int, str]) -> pl.LazyFrame:
+        """Good records expanded into examples, in log order, with their `split`; `texts` are those of all goals."""
         good = self.records.filter(pl.col("reject").is_null())
-        formulation, carried = FORMULATIONS[stage.formulation], tuple(self.carried_types)
-        return to_examples(good, fit=fit, formulation=formulation, wording=wording, keep=carried)
+        labelled = with_labels(good, fit, self.formulation)
+        if self.formulation.form == "value":
+            goal = value_expression(self.templates["reward"], fit)
+        else:
+            goal = lookup(pl.col("copy"), texts, pl.String) if self.formulation.form else None
+        numbers = {t.index: fit.sign * t.bound for t in fit.thresholds} if self.formulation.indexed else {}
+        layout = Layout(self.recipe.goals.placement, self.recipe.output.format)
+        return to_examples(
+            labelled,
+            goal=goal,
+            thresholds={} if fit.aspects else numbers,
+            indexed=self.formulation.indexed,
+            layout=layout,
+            carried=tuple(self.carried_types),
+        )
 
     @property
     def carried_types(self) -> dict[str, pl.DataType]:
@@ -70,14 +102,49 @@ class Plan:
 def make_plan(logs: tuple[Log, ...], recipe: Recipe) -> Plan:
     """Logs and a recipe in, a plan out.
 
-    Raises RecipeError (78) for the template, DataError (65) for columns that are missing or of the wrong type.
+    Raises RecipeError (78) for the template or a fit that does not belong to the recipe, DataError (65) for columns that are
+    missing or of the wrong type.
     """
-    template = load_template(recipe.goals, recipe.record.direction)
+    formulation = FORMULATIONS[recipe.goals.formulation]
     records, aspects, notes = all_records(logs, recipe.record)
+    if (aspects and formulation.form in ("interval", "value")) or (aspects and not formulation.has_thresholds):
+        raise UsageError(
+            "GD0220",
+            f"--formulation {recipe.goals.formulation} speaks of one reward, and there are {len(aspects)}; "
+            "use gcsl-bey-nl, gcsl-bey-snl, gcsl-bey, gcsl or sft-aug, or map one of them",
+        )
     is_text = records.collect_schema()["prompt"] == pl.String
     if recipe.output.format == "text" and not is_text:
         raise UsageError("GD0206", "--format text needs plain-text prompts, and these are chat messages; leave it out")
-    return Plan(recipe, logs, template, assign_splits(records, recipe.splits.shares), aspects, notes)
+    plan = Plan(
+        recipe=recipe,
+        logs=logs,
+        formulation=formulation,
+        templates=_templates(recipe, formulation, aspects),
+        records=assign_splits(records, recipe.splits.shares),
+        aspects=aspects,
+        notes=notes,
+    )
+    frozen = frozen_fit(recipe, form=formulation.form, rewards=plan.rewards, comparators=plan.comparators)
+    return replace(plan, frozen=frozen)
+
+
+def _templates(recipe: Recipe, formulation: Formulation, aspects: dict[str, Direction]) -> dict[str, GoalTemplate]:
+    """The template of each aspect; of several, each says its part in a short sentence unless another is named."""
+    form, stage = formulation.form, recipe.goals
+    if unknown := [name for name in stage.aspects if name not in aspects]:
+        raise UsageError("GD0221", f"goals.aspects.{unknown[0]}: no such aspect; {nearest(unknown[0], list(aspects))}")
+    if form is None or form == "token":
+        if stage.template:
+            raise UsageError("GD0222", f"--formulation {stage.formulation} writes no sentence; leave out --template")
+        return {}
+    if not aspects:
+        default = formulation.templates[recipe.record.direction] if formulation.templates else None
+        return {"reward": load_template(stage, recipe.record.direction, form=form, default=default)}
+    return {
+        name: load_template(stage.of_aspect(name), way, form=form, default=SHORT_DEFAULTS[way])
+        for name, way in aspects.items()
+    }
 
 
 def all_records(

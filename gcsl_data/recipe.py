@@ -10,6 +10,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,9 +25,12 @@ from gcsl_data.fit import Direction, Ties
 ENVIRONMENT_PREFIX = "GCSL_"
 OTHER_VARIABLES = ("GCSL_TRACEBACK",)  # what else has that prefix and is no setting
 _ASPECT = re.compile("[a-z][a-z0-9_]*", re.ASCII)
+_DECIMAL = re.compile(r"[+-]?[0-9]{1,300}(\.[0-9]{1,300})?", re.ASCII)
+_FILTER = re.compile(r"mean|median|midpoint|none|top:[1-9][0-9]{0,3}|[1-9][0-9]{0,3}(,[1-9][0-9]{0,3})*", re.ASCII)
 OnError = Literal["fail", "quarantine"]
-FormulationName = Literal["gcsl-bey-nl"]
-GoalFilterName = Literal["mean", "none"]
+FormulationName = Literal[
+    "gcsl-bey-nl", "gcsl-bey-snl", "gcsl-bey", "gcsl-nl", "gcsl", "ca", "reward-embedding", "sft-aug", "sft"
+]
 Reducer = Literal["mean", "median", "min", "max", "sum", "first"]
 
 
@@ -152,12 +156,46 @@ class SplitsStage(Stage):
 class BinsStage(Stage):
     """Where the thresholds lie and how they are printed."""
 
-    count: int = Field(default=5, ge=2, le=1000)
-    """K, the number of equal-frequency bins asked for (the paper's default is 5)."""
+    count: int | Literal["auto"] = 5
+    """K, the number of equal-frequency bins asked for (the paper's default is 5), or auto: as many as the rewards bear."""
+    thresholds: tuple[str, ...] = ()
+    """Thresholds given by a person, in the log's own unit, printed as they stand here; no bins are cut then."""
+    fit: str | None = None
+    """A fit.json of an earlier dataset or of `gcsl-data fit`: thresholds, kept goals and printed numbers stay as they are."""
     ties: Ties = "merge"
-    """Equal thresholds are merged (and K shrinks), or are an error."""
+    """Equal thresholds are merged (and K shrinks), heavy values get bins of their own (spread), they are an error, or cut
+    by rank (gcsl only)."""
     decimals: int | Literal["auto", "exact"] = "auto"
     """Digits after the point in a printed number: a number 0 to 15, as few as keep the bins (auto), or all (exact)."""
+
+    @field_validator("count", mode="before")
+    @classmethod
+    def _count(cls, value: object) -> object:
+        count = int(value) if isinstance(value, str) and value.isdecimal() else value
+        if count != "auto" and not (type(count) is int and 2 <= count <= 1000):
+            raise ValueError("auto, or a number of bins from 2 to 1000 is needed")
+        return count
+
+    @field_validator("thresholds", mode="before")
+    @classmethod
+    def _numbers(cls, value: object) -> object:
+        parts = value.split(",") if isinstance(value, str) else value if isinstance(value, list | tuple) else [value]
+        texts = [part.strip() if isinstance(part, str) else format(Decimal(repr(part)), "f") for part in parts]
+        for text in texts:
+            if not _DECIMAL.fullmatch(text):
+                raise ValueError(f"plain numbers with commas are needed, such as 0.5,0.8; {text!r} is none")
+        if len({float(text) for text in texts}) < len(texts):
+            raise ValueError("two thresholds are the same number")
+        return sorted(texts, key=float)
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "BinsStage":
+        given = [name for name in ("thresholds", "fit") if getattr(self, name)]
+        if "count" in self.model_fields_set:
+            given.insert(0, "bins")
+        if len(given) > 1:
+            raise ValueError(f"--{given[0]} and --{given[1]} both say where the thresholds lie; give one of them")
+        return self
 
     @field_validator("decimals", mode="before")
     @classmethod
@@ -176,13 +214,27 @@ class BinsStage(Stage):
         return value
 
 
+class AspectGoals(Stage):
+    """How the goals of one aspect read, where they differ from the others'."""
+
+    template: str | None = None
+    """A path to a template, else the name of a packaged one."""
+    metric: str | None = Field(default=None, min_length=1)
+    """What the sentence calls this reward; else the aspect's name."""
+    scale: tuple[float, float] | None = None
+    """Lowest and highest possible value of this reward."""
+
+
 class GoalsStage(Stage):
     """Which goals a record demonstrates and how they read."""
 
     formulation: FormulationName = "gcsl-bey-nl"
     """The way records become examples."""
-    filter: GoalFilterName = "mean"
-    """Keep the goals whose threshold is above the train mean, or all."""
+    filter: str = "mean"
+    """Which goals are kept: those above the train mean, the median or the midpoint of the scale, top:M, none (all), or a
+    list of goals such as 4,5."""
+    cut: str = "25%"
+    """What sft keeps: a share of the records, best first, such as 25%, or a reward such as 0.8 and all that are as good."""
     template: str | None = None
     """A path to a template, else the name of a packaged one; else at_least, or at_most where lower is better."""
     metric: str | None = Field(default=None, min_length=1)
@@ -191,6 +243,38 @@ class GoalsStage(Stage):
     """Lowest and highest possible value, in the log's own unit; else the template's."""
     placement: Placement = "prefix"
     """Where the goal stands in the prompt."""
+    aspects: dict[str, AspectGoals] = {}
+    """For several rewards: template, metric and scale of single ones."""
+
+    def of_aspect(self, name: str) -> "GoalsStage":
+        """The stage as one aspect sees it; its metric is its name unless one is given."""
+        own = self.aspects.get(name, AspectGoals())
+        return self.model_copy(
+            update={
+                "template": own.template or self.template,
+                "metric": own.metric or self.metric or name.replace("_", " "),
+                "scale": own.scale or self.scale,
+            }
+        )
+
+    @field_validator("filter", mode="before")
+    @classmethod
+    def _filter(cls, value: object) -> object:
+        numbers = [value] if isinstance(value, int | float) and not isinstance(value, bool) else value
+        if isinstance(numbers, list | tuple):
+            value = ",".join(f"{n:g}" if isinstance(n, int | float) else str(n) for n in numbers)
+        if not isinstance(value, str) or not _FILTER.fullmatch(value):
+            raise ValueError("mean, median, midpoint, none, top:M or a list of goals such as 4,5 is needed")
+        return value
+
+    @field_validator("cut", mode="before")
+    @classmethod
+    def _cut(cls, value: object) -> object:
+        text = value if isinstance(value, str) else format(Decimal(repr(value)), "f")
+        number = text.removesuffix("%")
+        if not _DECIMAL.fullmatch(number) or (text.endswith("%") and not 0 < float(number) <= 100):
+            raise ValueError("a share such as 25% or a reward such as 0.8 is needed")
+        return text
 
     @field_validator("scale", mode="before")
     @classmethod
@@ -225,6 +309,14 @@ class Recipe(Stage):
     bins: BinsStage = BinsStage()
     goals: GoalsStage = GoalsStage()
     output: OutputStage = OutputStage()
+
+    @model_validator(mode="after")
+    def _rank_is_for_classes(self) -> "Recipe":
+        if self.bins.ties == "rank" and self.goals.formulation != "gcsl":
+            raise ValueError(
+                "--ties rank gives equal rewards different levels, which only --formulation gcsl may; use merge or spread"
+            )
+        return self
 
     @model_validator(mode="after")
     def _text_has_no_system_message(self) -> "Recipe":
@@ -274,8 +366,9 @@ def settings(recipe: Recipe) -> dict[str, Any]:
 def portable(recipe: Recipe) -> dict[str, Any]:
     """The recipe as the manifest keeps it: no path of this machine, nothing that leaves the data unchanged."""
     content = recipe.model_dump(mode="json", exclude_none=True)
-    if recipe.goals.template is not None:
-        content["goals"]["template"] = Path(recipe.goals.template).name
+    for stage, name in (("goals", "template"), ("bins", "fit")):
+        if name in content[stage]:
+            content[stage][name] = Path(content[stage][name]).name
     return content
 
 

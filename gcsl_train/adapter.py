@@ -31,7 +31,7 @@ def write(folder: Path, model: Any, *, book: GoalBook, base: str) -> None:
 
 def card(book: GoalBook, *, base: str) -> str:
     """The model card: what was trained on what, and how to ask for the best."""
-    goal = book.kept.get(book.inference_goal)
+    goal = book.inference_text
     where = {
         "prefix": "at the start of the last user turn, followed by a blank line",
         "suffix": "at the end of the last user turn, after a blank line",

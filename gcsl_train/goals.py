@@ -28,13 +28,14 @@ class GoalBook:
     dataset_id: str
     format: Format
     placement: Placement
-    inference_goal: int
+    inference_goal: int | None
+    inference_text: str | None
     goals: tuple[dict[str, Any], ...]
 
     @property
     def kept(self) -> dict[int, str]:
         """Index and text of every goal that training rows carried."""
-        return {goal["index"]: goal["text"] for goal in self.goals if goal["dropped"] is None}
+        return {g["index"]: g["text"] for g in self.goals if g["dropped"] is None and g["text"] is not None}
 
     def ask(self, wanted: str) -> Asked:
         """What `--goal` means: highest, lowest, none, the number of a kept goal, or any other text as it stands.
@@ -43,11 +44,13 @@ class GoalBook:
         """
         if wanted == "none":
             return Asked(None, None)
+        if wanted == "highest" and self.inference_text is not None:
+            return Asked(self.inference_goal, self.inference_text)
         if wanted in WORDS or wanted.lstrip("-").isdigit():
-            index = {"highest": self.inference_goal, "lowest": min(self.kept, default=0)}.get(wanted)
-            index = int(wanted) if index is None else index
             if not self.kept:
                 raise UsageError("GT0214", f"goal {wanted}: this dataset has no goals; ask for --goal none")
+            index = {"highest": max(self.kept), "lowest": min(self.kept)}.get(wanted)
+            index = int(wanted) if index is None else index
             if index not in self.kept:
                 kept = ", ".join(map(str, self.kept))
                 raise UsageError("GT0214", f"goal {wanted} is not one that was trained; kept goals: {kept}")
@@ -84,6 +87,7 @@ def from_manifest(manifest: Manifest) -> GoalBook:
         format=manifest.format,
         placement=manifest.placement,
         inference_goal=manifest.inference_goal,
+        inference_text=manifest.inference_text,
         goals=tuple(_public(goal) for goal in manifest.goals),
     )
 
@@ -96,7 +100,7 @@ def read(path: Path) -> GoalBook:
         if book.placement not in PLACEMENTS or book.format not in ("messages", "text"):
             raise ValueError("unknown placement or format")
         for goal in book.goals:
-            if not (isinstance(goal["index"], int) and isinstance(goal["text"], str) and "dropped" in goal):
+            if not (isinstance(goal["index"], int) and isinstance(goal["text"], str | None) and "dropped" in goal):
                 raise ValueError("a goal without index, text or dropped")
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise DataError(

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jsonschema
 import polars as pl
@@ -28,11 +28,16 @@ from gcsl_data.dataset.manifest import (
 )
 from gcsl_data.dataset.shards import DATA_FOLDER, arrow_schema, manifest_columns, shard_schema
 from gcsl_data.errors import DataError
+from gcsl_data.fit import Fit, Threshold
 from gcsl_data.lookup import lookup
+from gcsl_data.recipe import FormulationName
 from gcsl_data.resources import folder
 from gcsl_data.stages import snap
+from gcsl_data.stages.aspects import joint_level, ladder
 from gcsl_data.stages.fitting import level_of
+from gcsl_data.stages.formulations import FORMULATIONS, Formulation, token
 from gcsl_data.stages.render import example_id
+from gcsl_data.stages.wording import MARK, filled, printed_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,9 @@ def check_dataset(path: Path) -> list[Finding]:
     manifest = from_json(document, str(path / MANIFEST_NAME))
     if problems := list(contradictions(manifest)):
         return [Finding("manifest.counts", MANIFEST_NAME, problem) for problem in problems]
+    if manifest.formulation not in FORMULATIONS:
+        known = ", ".join(FORMULATIONS)
+        return [Finding("manifest.schema", MANIFEST_NAME, f"no formulation {manifest.formulation!r}; known: {known}")]
     findings = [*_identity(manifest), *_goal_texts(manifest), *_counts(manifest), *_extra_shards(path, manifest)]
     frames = []
     for shard in manifest.shards:
@@ -98,12 +106,35 @@ def _identity(manifest: Manifest) -> Iterator[Finding]:
 
 
 def _goal_texts(manifest: Manifest) -> Iterator[Finding]:
-    for goal, threshold in zip(manifest.goals, manifest.fit.thresholds, strict=False):
+    fit = manifest.fit
+    for goal, threshold in zip(manifest.goals, fit.thresholds, strict=False):
         where = f"{MANIFEST_NAME}:goals[{goal.index}]"
+        if goal.text is None:
+            continue
         if hashlib.sha256(goal.text.encode()).hexdigest() != goal.sha256:
             yield Finding("manifest.id", where, "sha256 is not the hash of the goal's text")
-        if goal.threshold != threshold.printed or goal.threshold not in goal.text:
-            yield Finding("rows.true", where, f"the sentence does not print its threshold {threshold.printed}")
+        if missing := [number for number in _stated(fit, threshold) if number not in goal.text]:
+            yield Finding("rows.true", where, f"the goal does not print its threshold {missing[0]}")
+        if threshold.bound != _bound(fit, threshold):
+            yield Finding(
+                "rows.true", where, f"rows are labelled with {threshold.bound}, the goal says {goal.threshold}"
+            )
+
+
+def _stated(fit: Fit, threshold: Threshold) -> list[str]:
+    """What the text of a goal must have in it."""
+    if fit.form == "token":
+        return [token(threshold.index)]
+    if fit.aspects:
+        return [asked.printed for asked in ladder(fit.aspects)[threshold.index - 1]]
+    return [threshold.printed]
+
+
+def _bound(fit: Fit, threshold: Threshold) -> float:
+    """The bound that what is printed stands for; labels and joint goals count from 1."""
+    if fit.rule in ("labels", "aspects") or (fit.form == "token" and fit.rule != "given"):
+        return threshold.edge
+    return snap.bound(threshold.printed, fit.comparator)
 
 
 def _counts(manifest: Manifest) -> Iterator[Finding]:
@@ -115,7 +146,8 @@ def _counts(manifest: Manifest) -> Iterator[Finding]:
     account = manifest.accounting
     if account.rows != account.used + sum(account.rejected.values()) + sum(account.filtered.values()):
         yield Finding("manifest.counts", MANIFEST_NAME, "rows are not used + rejected + filtered")
-    if sum(goal.examples for goal in manifest.goals) != sum(split.examples for split in manifest.splits):
+    written = [goal for goal in manifest.goals if goal.text is not None]
+    if written and sum(goal.examples for goal in written) != sum(split.examples for split in manifest.splits):
         yield Finding("manifest.counts", MANIFEST_NAME, "the goals' examples do not add up to the splits'")
 
 
@@ -150,10 +182,11 @@ def _shard(path: Path, manifest: Manifest, shard: Shard) -> Iterator[Finding]:
 
 def _rows(examples: pl.LazyFrame, manifest: Manifest, *, complete: bool) -> list[Finding]:
     """One pass over all rows: for each rule, how many break it and the first that does."""
+    formulation = FORMULATIONS[cast("FormulationName", manifest.formulation)]
     broken = {
-        "rows.id": pl.col("id") != example_id(pl.col("goal_index")),
-        "rows.goal": ~_carries_goal(manifest),
-        "rows.true": ~_is_true(manifest),
+        "rows.id": ~_is_identified(manifest, formulation),
+        "rows.goal": ~_carries_goal(manifest, formulation),
+        "rows.true": ~_is_true(manifest, formulation),
     }
     first = pl.concat_str("shard", pl.lit(": id "), "id")
     queries = [
@@ -172,20 +205,42 @@ def _rows(examples: pl.LazyFrame, manifest: Manifest, *, complete: bool) -> list
 
 def _goal_counts(examples: pl.LazyFrame, manifest: Manifest) -> Iterator[Finding]:
     counted = dict(examples.group_by("goal_index").len().collect(engine="streaming").iter_rows())
-    for goal in manifest.kept_goals:
+    for goal in (goal for goal in manifest.kept_goals if goal.text is not None):
         if counted.get(goal.index, 0) != goal.examples:
             message = f"goal {goal.index} has {counted.get(goal.index, 0)} rows, the manifest says {goal.examples}"
             yield Finding("manifest.counts", MANIFEST_NAME, message)
 
 
-def _carries_goal(manifest: Manifest) -> pl.Expr:
-    goals = {goal.index: goal for goal in manifest.kept_goals}
-    index, prompt = pl.col("goal_index"), pl.col("prompt")
-    text = lookup(index, {k: g.text for k, g in goals.items()}, pl.String)
-    number = lookup(index, {k: float(g.threshold) for k, g in goals.items()}, pl.Float64)
-    around = {k: affix(goal.text, manifest.placement) for k, goal in goals.items()}
-    before = lookup(index, {k: a.before for k, a in around.items()}, pl.String)
-    after = lookup(index, {k: a.after for k, a in around.items()}, pl.String)
+def _is_identified(manifest: Manifest, formulation: Formulation) -> pl.Expr:
+    """Whether the id follows from source, row, part and the copy: the goal's index, else a running number from 1."""
+    if formulation.indexed:
+        return pl.col("id") == example_id(pl.col("goal_index"))
+    most = max(1, len(manifest.fit.kept))
+    return pl.any_horizontal(pl.col("id") == example_id(pl.lit(str(n))) for n in range(1, most + 1))
+
+
+def _carries_goal(manifest: Manifest, formulation: Formulation) -> pl.Expr:
+    goal, index, fit = pl.col("goal"), pl.col("goal_index"), manifest.fit
+    if formulation.form is None:
+        return goal.is_null() & index.is_null() & pl.col("threshold").is_null()
+    if formulation.form == "value":
+        digits = 2 if fit.decimals is None else fit.decimals
+        number = printed_value(pl.col("reward") * fit.sign, digits)
+        return goal.str.contains(number, literal=True) & index.is_null() & _stands(manifest)
+    goals = manifest.kept_goals
+    text = lookup(index, {g.index: g.text for g in goals}, pl.String)
+    if fit.aspects:
+        number_is_right = pl.col("threshold").is_null()
+    else:
+        numbers = {t.index: fit.sign * t.bound for t in fit.thresholds}
+        number_is_right = pl.col("threshold") == lookup(index, numbers, pl.Float64)
+    return (goal == text) & number_is_right & _stands(manifest)
+
+
+def _stands(manifest: Manifest) -> pl.Expr:
+    """Whether the row's goal stands in its prompt where the placement says."""
+    goal, prompt = pl.col("goal"), pl.col("prompt")
+    around = affix(MARK, manifest.placement)
     if manifest.format == "text":
         turn = prompt
     elif manifest.placement == "system":
@@ -193,17 +248,24 @@ def _carries_goal(manifest: Manifest) -> pl.Expr:
     else:
         user = prompt.list.filter(pl.element().struct.field("role") == "user")
         turn = user.list.last().struct.field("content")
-    stands = turn.str.starts_with(before) & turn.str.ends_with(after)
-    if manifest.placement == "system":
-        stands = stands | (turn == text)
-    return (pl.col("goal") == text) & (pl.col("threshold") == number) & stands
+    stands = turn.str.starts_with(filled(around.before, goal)) & turn.str.ends_with(filled(around.after, goal))
+    return stands | (turn == goal) if manifest.placement == "system" else stands
 
 
-def _is_true(manifest: Manifest) -> pl.Expr:
-    fit = manifest.fit
-    strict = snap.is_strict(fit.comparator)
-    bounds = {t.index: snap.bound(t.printed, fit.comparator) for t in fit.thresholds}
-    bound = lookup(pl.col("goal_index"), bounds, pl.Float64)
-    reward = pl.col("reward")
-    holds = reward > bound if strict else reward >= bound
-    return holds & reward.is_finite() & (pl.col("level") == level_of(list(bounds.values()), strict=strict))
+def _is_true(manifest: Manifest, formulation: Formulation) -> pl.Expr:
+    """Whether the reward reaches what the row claims, and its level follows from it."""
+    fit, reward, level = manifest.fit, pl.col("reward"), pl.col("level")
+    holds = reward.is_finite()
+    if fit.aspects:
+        holds &= reward == joint_level(fit)
+    if fit.ties == "rank":  # the level depends on the order of the log; here at least on the reward
+        edges = [pl.sum_horizontal(pl.lit(0), *[ok(t.edge) for t in fit.thresholds]) for ok in (reward.gt, reward.ge)]
+        holds &= (edges[0] <= level) & (level <= edges[1])
+    else:
+        holds &= level == level_of(fit)
+    if formulation.has_cut and fit.cut:
+        holds &= reward >= fit.cut.value
+    if formulation.indexed:
+        index = pl.col("goal_index")
+        holds &= formulation.copies(fit).list.contains(index)
+    return holds

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from gcsl_data.dataset.manifest import Accounting, Goal, Manifest, Split
-from gcsl_data.fit import Fit, Threshold
+from gcsl_data.fit import Aspect, Cut, Fit, Threshold
 from gcsl_data.measure import Measured
 
 
@@ -11,7 +11,8 @@ from gcsl_data.measure import Measured
 class BinRow:
     """One threshold and its goal: exact edge, printed number, and what lies between it and the next threshold.
 
-    `share` is of the fitted split's records; `examples` counts rows of all splits that carry the goal.
+    `share` is of the train split's records; `examples` counts rows of all splits that carry the goal. `mean_reward` is that
+    of the split that the fit was made on.
     """
 
     index: int
@@ -26,11 +27,27 @@ class BinRow:
 
 
 @dataclass(frozen=True, slots=True)
+class AspectStats:
+    """The bins of one of several rewards."""
+
+    name: str
+    metric: str
+    direction: str
+    comparator: str
+    mean: float
+    bins: tuple[BinRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Stats:
-    """One dataset, or what a log would become. `expansion` is examples per usable record."""
+    """One dataset, or what a log would become. `expansion` is examples per usable record; `below` counts records at level 0.
+
+    `inference_text` is what to ask for; null where prompts carry no goal.
+    """
 
     name: str
     dataset_id: str | None
+    formulation: str
     accounting: Accounting
     splits: tuple[Split, ...]
     mean: float
@@ -38,11 +55,14 @@ class Stats:
     comparator: str
     decimals: int | None
     ties: str
-    bins_asked: int
+    rule: str | None
+    bins_asked: int | None
     bins_effective: int
     bins: tuple[BinRow, ...]
     below: int
-    inference_goal: str
+    cut: Cut | None
+    aspects: tuple[AspectStats, ...]
+    inference_text: str | None
     records: int
     examples: int
     expansion: float
@@ -50,61 +70,80 @@ class Stats:
 
 def stats_of_dataset(manifest: Manifest, name: str) -> Stats:
     """The stats of a finished dataset, from its manifest alone."""
-    best = manifest.inference_goal
-    return _stats(
-        name, manifest.dataset_id, manifest.fit, manifest.goals, manifest.splits, manifest.accounting, best=best
-    )
+    return _stats(name, manifest, dataset_id=manifest.dataset_id, formulation=manifest.formulation)
 
 
-def stats_of_log(measured: Measured, name: str) -> Stats:
+def stats_of_log(measured: Measured, name: str, formulation: str) -> Stats:
     """The stats that a dataset made of these logs would have."""
-    best = measured.choice.kept[-1]
-    return _stats(name, None, measured.fit, measured.goals, measured.splits, measured.accounting, best=best)
+    return _stats(name, measured, dataset_id=None, formulation=formulation)
 
 
-def _stats(
-    name: str,
-    dataset_id: str | None,
-    fit: Fit,
-    goals: tuple[Goal, ...],
-    splits: tuple[Split, ...],
-    accounting: Accounting,
-    *,
-    best: int,
-) -> Stats:
-    records = sum(split.records for split in splits)
-    examples = sum(split.examples for split in splits)
-    rows = tuple(_row(threshold, goal, fit) for threshold, goal in zip(fit.thresholds, goals, strict=True))
+def _stats(name: str, found: Manifest | Measured, *, dataset_id: str | None, formulation: str) -> Stats:
+    fit = found.fit
+    records = sum(split.records for split in found.splits)
+    examples = sum(split.examples for split in found.splits)
+    train = found.splits[0].records
+    rows = tuple(_row(t, goal, above, train) for t, goal, above in _ladder(fit, found.goals))
     return Stats(
         name=name,
         dataset_id=dataset_id,
-        accounting=accounting,
-        splits=splits,
+        formulation=formulation,
+        accounting=found.accounting,
+        splits=found.splits,
         mean=fit.mean,
         direction=fit.direction,
         comparator=fit.comparator,
         decimals=fit.decimals,
         ties=fit.ties,
+        rule=fit.rule,
         bins_asked=fit.bins_asked,
         bins_effective=len(fit.thresholds),
         bins=rows,
-        below=fit.records - sum(row.records for row in rows),
-        inference_goal=goals[best - 1].text,
+        below=train - sum(row.records for row in rows),
+        cut=fit.cut,
+        aspects=tuple(_of_aspect(aspect) for aspect in fit.aspects),
+        inference_text=found.inference_text,
         records=records,
         examples=examples,
         expansion=examples / records,
     )
 
 
-def _row(threshold: Threshold, goal: Goal, fit: Fit) -> BinRow:
+def _of_aspect(aspect: Aspect) -> AspectStats:
+    """One aspect's bins, as the fit has them; examples carry the joint goals."""
+    fit = aspect.fit
+    rows = tuple(
+        BinRow(
+            index=t.index,
+            edge=t.edge,
+            printed=t.printed,
+            records=t.records,
+            share=t.records / fit.records,
+            mean_reward=t.mean_reward,
+            reached=t.reached,
+            dropped=t.dropped,
+            examples=0,
+        )
+        for t in fit.thresholds
+    )
+    return AspectStats(aspect.name, aspect.metric, fit.direction, fit.comparator, fit.mean, rows)
+
+
+def _ladder(fit: Fit, goals: tuple[Goal, ...]) -> list[tuple[Threshold, Goal, int]]:
+    """Each threshold with its goal and how many records of train reach the one above."""
+    above = [*(goal.records for goal in goals), 0][1:]
+    return list(zip(fit.thresholds, goals, above, strict=True))
+
+
+def _row(threshold: Threshold, goal: Goal, above: int, records: int) -> BinRow:
     return BinRow(
         index=threshold.index,
         edge=threshold.edge,
         printed=threshold.printed,
-        records=threshold.records,
-        share=threshold.records / fit.records,
+        records=goal.records - above,
+        share=(goal.records - above) / max(records, 1),
         mean_reward=threshold.mean_reward,
-        reached=threshold.reached,
-        dropped=goal.dropped,
+        reached=goal.records,
+        dropped=threshold.dropped,
         examples=goal.examples,
     )

@@ -8,11 +8,12 @@ from gcsl_data import __version__
 from gcsl_data.cli._run import run
 from gcsl_data.cli.check import check
 from gcsl_data.cli.expand import expand
+from gcsl_data.cli.fit import fit
 from gcsl_data.cli.goal import goal
 from gcsl_data.cli.ingest import ingest
 from gcsl_data.cli.schema import schema_app
 from gcsl_data.cli.stats import stats
-from gcsl_data.cli.templates import templates
+from gcsl_data.cli.templates import templates_app
 
 app = typer.Typer(
     name="gcsl-data",
@@ -23,9 +24,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (expand, stats, check, goal, ingest, templates):
+for command in (expand, fit, stats, check, goal, ingest):
     app.command()(command)
 app.add_typer(schema_app, name="schema")
+app.add_typer(templates_app, name="templates")
 
 
 @app.callback(invoke_without_command=True)

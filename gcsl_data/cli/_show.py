@@ -35,6 +35,12 @@ def say(message: str) -> None:
     print(one_line(message, limit=1000), file=sys.stderr)
 
 
+def printable(text: str) -> str:
+    """Text in its lines, with their indentation but without control codes."""
+    lines = ((line[: len(line) - len(line.lstrip(" "))], line) for line in text.split("\n"))
+    return "\n".join(indentation + one_line(line, limit=10_000) for indentation, line in lines)
+
+
 def say_notes(notes: Sequence[str]) -> None:
     """How the logs were read, where that is not obvious."""
     for note in notes:
@@ -46,10 +52,21 @@ def show_stats(stats: Stats) -> None:
     console = Console(highlight=False, markup=False, soft_wrap=False)
     for line in _summary(stats):
         console.print(Text(line))
+    for aspect in stats.aspects:
+        console.print(Text(f"{aspect.name} (mean {aspect.mean:.6g})"))
+        _print_table(console, _bin_table(aspect.bins, aspect.comparator, below=0))
+    if stats.aspects:
+        console.print(Text("goals over all aspects"))
+    if stats.bins:
+        _print_table(console, _bin_table(stats.bins, stats.comparator, below=stats.below))
+    if stats.inference_text is not None:
+        console.print(Text(f"Ask for: {one_line(stats.inference_text, limit=400)}"))
+
+
+def _print_table(console: Console, table: Table) -> None:
     with console.capture() as capture:
-        console.print(_bin_table(stats))
+        console.print(table)
     print("\n".join(line.rstrip() for line in capture.get().splitlines()))
-    console.print(Text(f"Ask for: {one_line(stats.inference_goal, limit=400)}"))
 
 
 def say_expanded(stats: Stats) -> None:
@@ -57,7 +74,7 @@ def say_expanded(stats: Stats) -> None:
     for line in _summary(stats)[1:]:
         say_indented(line)
     for row in reversed(stats.bins):
-        if row.dropped is None:
+        if row.dropped is None and stats.inference_text is not None:
             say_indented(f"  goal {row.index}    {stats.comparator} {row.printed}: {row.examples} examples")
     dropped = ", ".join(f"{row.printed} ({row.dropped})" for row in reversed(stats.bins) if row.dropped)
     if dropped:
@@ -159,32 +176,48 @@ def _rows(account: Accounting) -> str:
 
 
 def _summary(stats: Stats) -> list[str]:
-    asked = "" if stats.bins_effective == stats.bins_asked else f" of {stats.bins_asked} asked (equal edges merged)"
     sign = " (logged values negated: lower is better)" if stats.direction == "lower" else ""
     lines = [
         one_line(stats.name),
         f"  rows      {_rows(stats.accounting)}",
-        f"  bins      {stats.bins_effective}{asked}, mean reward {stats.mean:.6g}{sign}",
+        f"  {_how_cut(stats)}, mean reward {stats.mean:.6g}{sign}",
         f"  examples  {stats.examples} from {stats.records} records: {stats.expansion:.2f} each",
     ]
+    if stats.aspects:
+        means = ", ".join(f"{aspect.name} {aspect.mean:.6g}" for aspect in stats.aspects)
+        lines[2] = f"  goals     {stats.bins_effective} over {len(stats.aspects)} aspects, mean rewards: {means}"
     if len(stats.splits) > 1:
         parts = ", ".join(f"{split.name} {split.examples} from {split.records}" for split in stats.splits)
         lines.append(f"  splits    {parts}")
     return lines
 
 
-def _bin_table(stats: Stats) -> Table:
+def _how_cut(stats: Stats) -> str:
+    """Where the thresholds come from, in a few words."""
+    if stats.cut:
+        logged = stats.cut.value * (-1 if stats.direction == "lower" else 1)
+        share = stats.cut.records / stats.splits[0].records
+        return f"cut       {stats.cut.asked}: rewards as good as {logged:.6g}, {share:.1%} of {stats.splits[0].name}"
+    if stats.rule is None:
+        return "bins      none"
+    if stats.rule == "bins" and stats.bins_effective != stats.bins_asked:
+        return f"bins      {stats.bins_effective} of {stats.bins_asked} asked (equal edges merged)"
+    how = {"values": " (the few different rewards)", "given": " (thresholds as given)", "labels": " (ordered labels)"}
+    return f"bins      {stats.bins_effective}{how.get(stats.rule, '')}"
+
+
+def _bin_table(bins: Sequence[BinRow], comparator: str, *, below: int) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 1), collapse_padding=True, header_style="bold")
-    for name in ("k", "edge", f"goal {stats.comparator}", "records", "share"):
+    for name in ("k", "edge", f"goal {comparator}", "records", "share"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True, width=BAR_WIDTH)
     table.add_column("mean", justify="right", no_wrap=True)
     table.add_column("examples", no_wrap=True)
-    largest = max(row.share for row in stats.bins)
-    for row in reversed(stats.bins):
+    largest = max(row.share for row in bins)
+    for row in reversed(bins):
         table.add_row(*_cells(row, largest), style="" if row.dropped is None else "dim")
-    if stats.below:
-        table.add_row(Text("0"), Text("below"), Text(""), Text(str(stats.below)))
+    if below:
+        table.add_row(Text("0"), Text("below"), Text(""), Text(str(below)))
     return table
 
 

@@ -48,14 +48,15 @@ def expand(
     require_absent(target)
     plan = make_plan(found, resolved)
     _show.say_notes(plan.notes)
-    _show.say(f"template: {plan.template.origin}")
+    for origin in dict.fromkeys(template.origin for template in plan.templates.values()):
+        _show.say(f"template: {origin}")
     with _show.progress(progress, "writing examples") as on_rows:
         manifest, measured = build(plan, LocalEngine(found), target, on_rows=on_rows)
-    for warning in measured.choice.warnings:
+    for warning in measured.warnings:
         _show.say(f"warning: {warning}")
     stats = stats_of_dataset(manifest, str(target))
     if json:
-        _show.print_json({"output": str(target), "warnings": list(measured.choice.warnings), **encode(stats)})
+        _show.print_json({"output": str(target), "warnings": list(measured.warnings), **encode(stats)})
         return
     _show.say_expanded(stats)
     print(target)

@@ -14,24 +14,30 @@ def goal(
         typer.Argument(metavar="[DIR]", readable=False, help="A dataset. (the one here, or the newest *-gcsl)"),
     ] = None,
     index: Annotated[int | None, typer.Option("--index", "-k", help="Goal k instead of the highest.")] = None,
+    scale: Annotated[
+        float | None, typer.Option("--scale", help="Its printed number times this, such as 1.04: an extrapolation.")
+    ] = None,
+    value: Annotated[
+        str | None, typer.Option("--value", help="This number in the sentence, such as 0.9, whatever was trained.")
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Print the goal to ask for at inference: the highest one, word for word as in training."""
+    """Print the goal to ask for at inference: the highest one, word for word as in training.
+
+    With --scale or --value the same sentence says another number, which may be one that no training row had.
+    """
     from gcsl_data.cli import _show
     from gcsl_data.dataset.decode import encode
     from gcsl_data.dataset.find import newest_dataset
     from gcsl_data.dataset.manifest import load
-    from gcsl_data.errors import UsageError
+    from gcsl_data.inference import asked_goal
 
-    manifest = load(dataset or newest_dataset(Path.cwd()))
-    wanted = manifest.inference_goal if index is None else index
-    kept = {goal.index: goal for goal in manifest.kept_goals}
-    if wanted not in kept:
-        names = ", ".join(str(k) for k in kept)
-        raise UsageError("GD0212", f"goal {wanted} is not one the data was written for; kept goals: {names}")
+    folder = dataset or newest_dataset(Path.cwd())
+    manifest = load(folder)
+    asked = asked_goal(folder, manifest, index=index, scale=scale, value=value)
+    for warning in asked.warnings:
+        _show.say(f"warning: {warning}")
     if json:
-        _show.print_json(
-            {"goal": encode(kept[wanted]), "placement": manifest.placement, "dataset_id": manifest.dataset_id}
-        )
+        _show.print_json({**encode(asked), "placement": manifest.placement, "dataset_id": manifest.dataset_id})
     else:
-        print(kept[wanted].text)
+        print(asked.text)

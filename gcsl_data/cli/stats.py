@@ -64,4 +64,6 @@ def _stats(paths: list[str], flags: dict[str, Any], recipe: str | None) -> "Stat
     engine = LocalEngine(logs)
     measured = measure(plan, engine)
     _show.say_extremes(extremes(plan.records, measured.census, engine, direction=plan.direction))
-    return stats_of_log(measured, ", ".join(paths))
+    for warning in measured.warnings:
+        _show.say(f"warning: {warning}")
+    return stats_of_log(measured, ", ".join(paths), plan.recipe.goals.formulation)

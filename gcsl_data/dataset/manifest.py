@@ -25,7 +25,6 @@ FORMAT_VERSION = 1
 MANIFEST_NAME = "manifest.json"
 SIDE_FOLDER = "_gcsl"
 MAX_MANIFEST_BYTES = 16 * 1024 * 1024
-_PRINTED = re.compile(r"-?[0-9]{1,400}(\.[0-9]{1,400})?", re.ASCII)
 _SHARD_NAME = re.compile(r"data/[a-z0-9][a-z0-9._-]{0,127}", re.ASCII)
 
 Kind = Literal["examples"]
@@ -57,12 +56,14 @@ class Accounting:
 class Goal:
     """Goal k: "reaches threshold k". `threshold` holds the digits as printed; `dropped` says why it is not in use.
 
+    `text` is null where goals are not written (they then only say how often a record was copied).
+
     `records` is how many used records of the train split reach it, `examples` how many rows of all splits carry it.
     """
 
     index: int
-    text: str
-    sha256: str
+    text: str | None
+    sha256: str | None
     threshold: str
     comparator: Comparator
     dropped: str | None
@@ -72,12 +73,13 @@ class Goal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Template:
-    """The goal template: file name and hash of its text; metric and scale as they were filled in."""
+    """A goal template: file name and hash of its text; metric, scale and unit as they were filled in."""
 
     name: str
     sha256: str
     metric: str
     scale: tuple[float, ...] | None
+    unit: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +113,12 @@ class Field:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """Everything a reader needs to know about a dataset, and everything that made it."""
+    """Everything a reader needs to know about a dataset, and everything that made it.
+
+    At inference, ask for `inference_text`: that of `inference_goal` where goals have an index, or of `inference_reward` (in
+    the unit of the `reward` column) where they state a value; without a text the reward itself is what a trainer embeds. All
+    are null where prompts carry no goal. `templates` are by aspect; a single reward's stands under "reward".
+    """
 
     format_version: int
     dataset_id: str
@@ -119,12 +126,14 @@ class Manifest:
     formulation: str
     format: Format
     placement: Placement
-    inference_goal: int
+    inference_goal: int | None
+    inference_text: str | None
+    inference_reward: float | None
     tools: dict[str, str]
     inputs: tuple[Input, ...]
     accounting: Accounting
     recipe: dict[str, Any]
-    template: Template
+    templates: dict[str, Template]
     fit: Fit
     goals: tuple[Goal, ...]
     splits: tuple[Split, ...]
@@ -154,6 +163,11 @@ class Manifest:
         for name in ("dataset_id", "tools"):
             del content[name]
         return dataclasses.replace(self, dataset_id=hashlib.sha256(canonical(content)).hexdigest())
+
+
+def template_file(aspect: str) -> str:
+    """Where in `SIDE_FOLDER` a dataset keeps the template of an aspect; a single reward's is template.j2."""
+    return "template.j2" if aspect == "reward" else f"template-{aspect}.j2"
 
 
 def load(folder: str | os.PathLike[str]) -> Manifest:
@@ -210,21 +224,17 @@ def from_json(document: Any, where: str) -> Manifest:
 def contradictions(manifest: Manifest) -> Iterator[str]:
     """What no reader could work with: goals and thresholds that do not belong together, numbers that are none."""
     goals, fit = manifest.goals, manifest.fit
-    numbers = [(k, t.printed, fit.comparator) for k, t in enumerate(fit.thresholds, start=1)]
-    if not goals or [(goal.index, goal.threshold, goal.comparator) for goal in goals] != numbers:
+    yield from fit.contradictions()
+    numbers = [(t.index, t.printed, fit.comparator, t.dropped) for t in fit.thresholds]
+    if [(goal.index, goal.threshold, goal.comparator, goal.dropped) for goal in goals] != numbers:
         yield "goals and fit.thresholds are not the same numbers, 1 to K, under one comparator"
-    if [threshold.index for threshold in fit.thresholds] != list(range(1, len(numbers) + 1)):
-        yield "fit.thresholds are not numbered 1 to K"
-    for _, number, _ in numbers:
-        if not _PRINTED.fullmatch(number):
-            yield f"fit.thresholds print {shown(number)}, which is not a plain number"
-    if manifest.inference_goal != max((goal.index for goal in manifest.kept_goals), default=None):
+    highest = max((goal.index for goal in manifest.kept_goals if goal.text is not None), default=None)
+    if manifest.inference_goal != highest:
         yield f"inference_goal is {manifest.inference_goal}, which is not the highest kept goal"
-    if fit.records < 1 or sum(split.records for split in manifest.splits) < 1:
+    elif highest is not None and manifest.inference_text != manifest.goal(highest).text:
+        yield "inference_text is not the text of the inference goal"
+    if sum(split.records for split in manifest.splits) < 1:
         yield "it counts no records"
-    for number, digits in [(fit.mean, fit.mean_hex), *((t.edge, t.edge_hex) for t in fit.thresholds)]:
-        if number.hex() != digits:
-            yield f"the fit says {number!r} and {shown(digits)}, which are not the same number"
 
 
 def _check_shard_names(manifest: Manifest, where: str) -> None:

@@ -1,27 +1,101 @@
-"""Formulations: which goals a record demonstrates. Each is a small declaration; how a goal reads is the template's affair."""
+"""Formulations: which goals a record demonstrates, and how a goal is written. Each is a small declaration.
 
-from collections.abc import Callable, Sequence
+A record's copies are a list of Int32: one training row for each. Where goals are written by threshold, interval or token, a
+copy is the goal's k; elsewhere it is the running number of the row.
+"""
+
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import polars as pl
 
+from gcsl_data.dataset.manifest import Kind
+from gcsl_data.fit import Direction, Fit, GoalForm
 from gcsl_data.recipe import FormulationName
+from gcsl_data.stages.templates import SHORT_DEFAULTS
+
+Copies = Callable[[Fit], pl.Expr]
 
 
 @dataclass(frozen=True, slots=True)
 class Formulation:
-    """`demonstrated(kept)` gives, from `level`, the list (Int32) of kept goals that a record demonstrates, lowest first."""
+    """`form` is how a goal is written (None: not at all), `copies` gives the list of rows from `reward` and `level`.
+
+    `has_thresholds` says whether the reward is binned, `is_filtered` whether the goal filter applies, `has_cut` whether only
+    the best records stay, `embeds_reward` that the trainer reads the reward instead of a text; `templates` are the packaged
+    ones for rewards where higher or lower is better, if not those of the form.
+    """
 
     about: str
-    demonstrated: Callable[[Sequence[int]], pl.Expr]
+    form: GoalForm | None
+    copies: Copies
+    has_thresholds: bool = True
+    is_filtered: bool = False
+    has_cut: bool = False
+    embeds_reward: bool = False
+    templates: dict[Direction, str] | None = None
+    kind: Kind = "examples"
+
+    @property
+    def indexed(self) -> bool:
+        """Whether a row carries goal k of a fit."""
+        return self.form in ("threshold", "interval", "token")
 
 
-def _every_reached_goal(kept: Sequence[int]) -> pl.Expr:
+def _every_reached_goal(fit: Fit) -> pl.Expr:
     """Beyond-threshold expansion: a record at level q demonstrates every kept goal k <= q (the paper, equation 2)."""
-    reached = [pl.when(pl.col("level") >= k).then(pl.lit(k, pl.Int32)) for k in kept]
-    return pl.concat_list(reached).list.drop_nulls()
+    return _listed([pl.when(pl.col("level") >= k).then(pl.lit(k, pl.Int32)) for k in fit.kept])
+
+
+def _own_level(fit: Fit) -> pl.Expr:
+    """A record demonstrates the one goal of its own bin (the paper, section 3.1)."""
+    return _listed([pl.when(pl.col("level") == k).then(pl.lit(k, pl.Int32)) for k in fit.kept])
+
+
+def _one_per_reached_goal(fit: Fit) -> pl.Expr:
+    """As many rows as the record reaches kept goals, but without any goal (the paper, appendix C.1)."""
+    return _listed([pl.when(pl.col("level") >= k).then(pl.lit(n, pl.Int32)) for n, k in enumerate(fit.kept, start=1)])
+
+
+def _once(_fit: Fit) -> pl.Expr:
+    return pl.concat_list(pl.lit(1, pl.Int32))
+
+
+def _once_above_cut(fit: Fit) -> pl.Expr:
+    assert fit.cut is not None
+    return _listed([pl.when(pl.col("reward") >= fit.cut.value).then(pl.lit(1, pl.Int32))])
+
+
+def _listed(rows: list[pl.Expr]) -> pl.Expr:
+    return pl.concat_list(rows).list.drop_nulls()
 
 
 FORMULATIONS: dict[FormulationName, Formulation] = {
-    "gcsl-bey-nl": Formulation("one row per reached goal, the goal as a full sentence", _every_reached_goal),
-}
+    "gcsl-bey-nl": Formulation(
+        "one row per reached goal, the goal as a full sentence", "threshold", _every_reached_goal, is_filtered=True
+    ),
+    "gcsl-bey-snl": Formulation(
+        "the same, the goal as a short sentence", "threshold", _every_reached_goal, is_filtered=True,
+        templates=SHORT_DEFAULTS,
+    ),
+    "gcsl-bey": Formulation(
+        "one row per reached goal, the goal as a special token", "token", _every_reached_goal, is_filtered=True
+    ),
+    "gcsl-nl": Formulation("one row per record, its bin as an interval in words", "interval", _own_level),
+    "gcsl": Formulation("one row per record, its bin as a special token", "token", _own_level),
+    "ca": Formulation("one row per record, its reward as a number in words", "value", _once, has_thresholds=False),
+    "reward-embedding": Formulation(
+        "one row per record; the trainer embeds the reward itself", None, _once, has_thresholds=False, embeds_reward=True
+    ),
+    "sft-aug": Formulation(
+        "the rows of gcsl-bey without their goals", None, _one_per_reached_goal, is_filtered=True
+    ),
+    "sft": Formulation(
+        "the best records, once each, without goals", None, _once_above_cut, has_thresholds=False, has_cut=True
+    ),
+}  # fmt: skip
+
+
+def token(index: int) -> str:
+    """The special token of goal k."""
+    return f"<|goal_{index}|>"

@@ -1,7 +1,7 @@
-"""Records to examples: level, goals reached, the goal's sentence in the prompt, an id.
+"""Labelled records to examples: a row for each copy, the goal's text in the prompt, an id.
 
-Each distinct goal was rendered once; here its text is looked up by goal_index and joined to the prompt. No Python runs
-per row. Order is kept: records in log order, goals ascending within one.
+Each distinct goal was written once; here it stands as an expression and is joined to the prompt. No Python runs per row.
+Order is kept: records in log order, copies ascending within one.
 """
 
 from collections.abc import Mapping
@@ -12,51 +12,48 @@ import polars as pl
 from gcsl_data.columns import EXAMPLE
 from gcsl_data.dataset.goal import Placement, affix
 from gcsl_data.dataset.manifest import Format
-from gcsl_data.fit import Fit
 from gcsl_data.hashing import sha256_hex
 from gcsl_data.ingest.reshape import last_index_of_role
 from gcsl_data.lookup import lookup
-from gcsl_data.stages import snap
-from gcsl_data.stages.fitting import level_of
-from gcsl_data.stages.formulations import Formulation
+from gcsl_data.stages.wording import MARK, filled
 
 
 @dataclass(frozen=True, slots=True)
-class Wording:
-    """How goals stand in prompts: the sentence of each kept goal, where it goes, and whether turns are written."""
+class Layout:
+    """Where goals stand in prompts, and whether turns are written."""
 
-    sentences: Mapping[int, str]
     placement: Placement
     format: Format
 
 
 def to_examples(
-    records: pl.LazyFrame, *, fit: Fit, formulation: Formulation, wording: Wording, keep: tuple[str, ...] = ()
+    labelled: pl.LazyFrame,
+    *,
+    goal: pl.Expr | None,
+    thresholds: Mapping[int, float],
+    indexed: bool,
+    layout: Layout,
+    carried: tuple[str, ...] = (),
 ) -> pl.LazyFrame:
-    """Good records in, examples out (the columns of `columns.EXAMPLE`, kept ones, and `split`).
+    """Labelled records in, examples out (the columns of `columns.EXAMPLE`, carried ones, and `split`).
 
-    A record without a kept goal gives no row. Prompts may be text or chat messages; plain-text output needs text prompts.
+    `goal` gives each row's text from `copy` or `reward`, None writes none; `thresholds` is by copy. `indexed` says that a
+    copy is a goal's index. A record without copies gives no row. Prompts may be text or chat messages; plain-text output
+    needs text prompts.
     """
-    kept = sorted(wording.sentences)
-    bounds = [snap.bound(t.printed, fit.comparator) for t in fit.thresholds]
-    numbers = {t.index: float(t.printed) for t in fit.thresholds if t.index in wording.sentences}
-    is_text = records.collect_schema()["prompt"] == pl.String
-    goal_index = pl.col("goal_index")
-    expanded = (
-        records.with_columns(level=level_of(bounds, strict=snap.is_strict(fit.comparator)))
-        .with_columns(goal_index=formulation.demonstrated(kept))
-        .filter(pl.col("goal_index").list.len() > 0)
-        .explode("goal_index", empty_as_null=False)
-    )
-    placed = expanded.with_columns(
-        goal=lookup(goal_index, wording.sentences, pl.String),
-        threshold=lookup(goal_index, numbers, pl.Float64),
-        prompt=_placed(wording, is_text=is_text),
-        completion=_completion(wording.format),
+    is_text = labelled.collect_schema()["prompt"] == pl.String
+    copy = pl.col("copy")
+    expanded = labelled.filter(copy.list.len() > 0).explode("copy", empty_as_null=False)
+    written = expanded.with_columns(goal=pl.lit(None, pl.String) if goal is None else goal)
+    placed = written.with_columns(
+        prompt=_goal_free(layout, is_text=is_text) if goal is None else _placed(layout, is_text=is_text),
+        completion=_completion(layout.format),
+        goal_index=copy if indexed else pl.lit(None, pl.Int32),
+        threshold=lookup(copy, thresholds, pl.Float64),
         weight=pl.lit(1.0),
-        id=example_id(goal_index),
+        id=example_id(copy),
     )
-    return placed.select(*(column.name for column in EXAMPLE), *keep, "split")
+    return placed.select(*(column.name for column in EXAMPLE), *carried, "split")
 
 
 def example_id(copy: pl.Expr) -> pl.Expr:
@@ -65,29 +62,23 @@ def example_id(copy: pl.Expr) -> pl.Expr:
     return sha256_hex(pl.concat_str(parts, separator="\x1f")).str.slice(0, 16)
 
 
-def _placed(wording: Wording, *, is_text: bool) -> pl.Expr:
-    before, after = _affixes(wording)
+def _goal_free(layout: Layout, *, is_text: bool) -> pl.Expr:
     prompt = pl.col("prompt")
-    if is_text and wording.placement != "system":
+    return pl.concat_list(_turn("user", prompt)) if is_text and layout.format == "messages" else prompt
+
+
+def _placed(layout: Layout, *, is_text: bool) -> pl.Expr:
+    goal, prompt = pl.col("goal"), pl.col("prompt")
+    around = affix(MARK, layout.placement)
+    before, after = filled(around.before, goal), filled(around.after, goal)
+    if is_text and layout.placement != "system":
         text = before + prompt + after
-        return text if wording.format == "text" else pl.concat_list(_turn("user", text))
+        return text if layout.format == "text" else pl.concat_list(_turn("user", text))
     if is_text:
-        return pl.concat_list(_turn("system", _sentence(wording)), _turn("user", prompt))
-    if wording.placement == "system":
-        return _in_system_message(prompt, before, _sentence(wording))
+        return pl.concat_list(_turn("system", goal), _turn("user", prompt))
+    if layout.placement == "system":
+        return _in_system_message(prompt, before, goal)
     return _around_turn(prompt, last_index_of_role(prompt, "user"), before, after)
-
-
-def _affixes(wording: Wording) -> tuple[pl.Expr, pl.Expr]:
-    around = {k: affix(sentence, wording.placement) for k, sentence in wording.sentences.items()}
-    goal_index = pl.col("goal_index")
-    before = lookup(goal_index, {k: a.before for k, a in around.items()}, pl.String)
-    after = lookup(goal_index, {k: a.after for k, a in around.items()}, pl.String)
-    return before, after
-
-
-def _sentence(wording: Wording) -> pl.Expr:
-    return lookup(pl.col("goal_index"), wording.sentences, pl.String)
 
 
 def _in_system_message(prompt: pl.Expr, before: pl.Expr, sentence: pl.Expr) -> pl.Expr:

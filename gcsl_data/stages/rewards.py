@@ -18,7 +18,7 @@ def reward(value: pl.Expr, dtype: pl.DataType, *, direction: Direction) -> pl.Ex
     people wrote it; negated for direction "lower"; zero never carries a sign. NaN and infinity pass through, for the
     checks to reject. Below 1e-10 and above 1e12 the rounding may be off by one unit in the last place; it is the same
     on every run.
-    Source: our choice (METHODS leaves float noise open).
+    Source: our choice.
     """
     digits = SIGNIFICANT_DIGITS_FLOAT32 if dtype == pl.Float32 else SIGNIFICANT_DIGITS
     rounded = value.cast(pl.Float64).round_sig_figs(digits)

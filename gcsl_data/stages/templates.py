@@ -1,52 +1,63 @@
-"""Goal templates: a sentence in Jinja, with an optional head that says what it claims.
+"""Goal templates: a sentence in Jinja, with an optional head that says what it claims (metric, comparator, scale, unit).
 
-The head is a first comment that holds TOML: metric, comparator, scale, unit. Only numbers and labels go into a template,
-never log text; it is rendered once per goal. The guard is an allow-list of syntax nodes: no loops, calls, attributes,
-arithmetic or includes, so a template from a stranger can neither run code nor work for long.
+A template is found, guarded (`template_syntax.py`) and rendered: once per goal for thresholds and intervals, once per
+printed value for values. The numbers that it is given stand in the text, or it is refused: a goal that hides its number
+could not be checked.
 """
 
 import hashlib
-import math
-import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import jinja2
-from jinja2 import nodes
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from gcsl_data.errors import RecipeError, reading
 from gcsl_data.fit import Comparator, Direction, Fit
 from gcsl_data.recipe import GoalsStage, nearest
 from gcsl_data.resources import folder
+from gcsl_data.stages.template_syntax import (
+    CONTROL,
+    NUMBERS,
+    Form,
+    OpenEndError,
+    environment,
+    faults,
+    form_of,
+    parse,
+    split_head,
+)
 
-NAMES = ("threshold", "metric", "level", "num_levels", "scale_min", "scale_max", "unit")
-INTERVAL_NAMES = ("low", "high")
-FILTERS = ("capitalize", "lower", "title", "trim", "upper")
 MAX_TEMPLATE_BYTES = 64 * 1024
 MAX_GOAL_CHARACTERS = 8 * 1024
 DEFAULT_METRIC = "score"
-_HEAD = re.compile(r"\A\s*\{#-?(.*?)-?#\}[^\S\n]*\n?", re.DOTALL)
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]|<\|[^|\s]*\|>")
-_HEAD_KEYS = ("metric", "comparator", "scale", "unit")
-_ALLOWED = (
-    nodes.Template, nodes.Output, nodes.TemplateData, nodes.Name, nodes.Filter, nodes.If, nodes.CondExpr, nodes.Const,
-    nodes.Compare, nodes.Operand, nodes.And, nodes.Or, nodes.Not,
-)  # fmt: skip
-_DEFAULTS: dict[Direction, str] = {"higher": "at_least", "lower": "at_most"}
-_COMPARATORS: dict[Direction, tuple[Comparator, ...]] = {"higher": (">=", ">"), "lower": ("<=", "<")}
+COMPARATORS: dict[Direction, tuple[Comparator, ...]] = {"higher": (">=", ">"), "lower": ("<=", "<")}
+DEFAULTS: dict[Form, dict[Direction, str]] = {
+    "threshold": {"higher": "at_least", "lower": "at_most"},
+    "interval": {"higher": "between", "lower": "between"},
+    "value": {"higher": "conditional", "lower": "conditional"},
+}
+SHORT_DEFAULTS: dict[Direction, str] = {"higher": "at_least_short", "lower": "at_most_short"}
+ALIASES = {"paper_code": "code"}  # one file, two names: `code` was promised, `paper_code` completes the paper's set
+# What a template of a form states, and the formulation that takes it.
+_STATED: dict[Form, tuple[str, str, str]] = {
+    "threshold": ("a threshold", "thresholds", "gcsl-bey-nl"),
+    "interval": ("an interval (low, high)", "intervals", "gcsl-nl"),
+    "value": ("a value", "values", "ca"),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class GoalTemplate:
-    """A template that passed the guard: its name, text, where it was found, and what its head and flags settle."""
+    """A template that passed the guard: its name, text, where it was found, and what its head and flags settle.
+
+    `comparator` is how the sentence of a threshold compares; intervals and values do not ask the head for it.
+    """
 
     name: str
     text: str
     origin: str
+    form: Form
     metric: str
     comparator: Comparator
     scale: tuple[float, float] | None
@@ -59,53 +70,71 @@ class GoalTemplate:
         return hashlib.sha256(self.text.encode()).hexdigest()
 
 
-def load_template(stage: GoalsStage, direction: Direction) -> GoalTemplate:
+def load_template(
+    stage: GoalsStage, direction: Direction, *, form: Form = "threshold", default: str | None = None
+) -> GoalTemplate:
     """The template that the recipe names: a file first, else a packaged one of that name (with or without .j2).
 
-    Without a name it is `at_least`, or `at_most` where lower is better.
+    Without a name it is `default`, else the packaged one for the form and direction (`DEFAULTS`).
 
-    Raises RecipeError (78): unknown template or name in it, wrong head, a comparator against the direction, or syntax
-    outside the allow-list.
+    Raises RecipeError (78): unknown template or name in it, wrong head, a comparator against the direction, another form
+    than the asked one, or syntax outside the allow-list.
     """
-    name, text, origin = _read(stage.template or _DEFAULTS[direction])
-    head, body = _split_head(name, text)
-    comparator = head.get("comparator", _COMPARATORS[direction][0])
-    if comparator not in _COMPARATORS[direction]:
-        allowed = " or ".join(_COMPARATORS[direction])
+    name, text, origin = read_template(stage.template or default or DEFAULTS[form][direction])
+    head, body = split_head(name, text)
+    tree = parse(name, text)
+    for fault in faults(name, tree):
+        raise fault
+    if form_of(tree) != form:
+        raise _wrong_form(name, form_of(tree), stage.formulation, form)
+    comparator = head.get("comparator", COMPARATORS[direction][0]) if form == "threshold" else COMPARATORS[direction][0]
+    if comparator not in COMPARATORS[direction]:
+        allowed = " or ".join(COMPARATORS[direction])
         raise RecipeError(
             "GD7820", f"{name}: comparator {comparator!r}, but with --direction {direction} it must be {allowed}"
         )
     lowest_highest = stage.scale or head.get("scale")
-    scale = (float(lowest_highest[0]), float(lowest_highest[1])) if lowest_highest else None
-    environment = _environment()
-    _check_syntax(environment, name, body)
     return GoalTemplate(
         name=name,
         text=text,
         origin=origin,
-        metric=stage.metric or head.get("metric", DEFAULT_METRIC),
+        form=form,
+        metric=_label("--metric", stage.metric) if stage.metric else _label(name, head.get("metric", DEFAULT_METRIC)),
         comparator=comparator,
-        scale=scale,
-        unit=head.get("unit", ""),
-        compiled=environment.from_string(body),
+        scale=(float(lowest_highest[0]), float(lowest_highest[1])) if lowest_highest else None,
+        unit=_label(name, head.get("unit", "")),
+        compiled=environment().from_string(body),
     )
 
 
 def render_goals(template: GoalTemplate, fit: Fit) -> dict[int, str]:
     """Goal index to sentence, for every threshold of the fit. Raises RecipeError (78) when two sentences are equal."""
-    sentences = {
-        threshold.index: _render(
-            template, {"threshold": threshold.printed, "level": threshold.index, "num_levels": len(fit.thresholds)}
-        )
-        for threshold in fit.thresholds
-    }
+    total = len(fit.thresholds)
+    sentences = {t.index: render_threshold(template, t.printed, t.index, total) for t in fit.thresholds}
     by_number = {threshold.printed: sentences[threshold.index] for threshold in fit.thresholds}
     if len(set(by_number.values())) < len(by_number):
         raise RecipeError(
-            "GD7821",
-            f"{template.name}: a goal template must print {{{{ threshold }}}}; two goals of this one read the same",
+            "GD7838", f"{template.name}: two goals with different thresholds read the same; print only one"
         )
     return sentences
+
+
+def render_threshold(template: GoalTemplate, printed: str, level: int, num_levels: int) -> str:
+    """The sentence of one threshold. Raises RecipeError (78) when it does not print it."""
+    return _render(template, {"threshold": printed}, {"level": level, "num_levels": num_levels})
+
+
+def render_interval(template: GoalTemplate, low: str | None, high: str | None, level: int, num_levels: int) -> str:
+    """The sentence of one interval. The best one has no end on its good side when there is no scale: null there.
+
+    Raises RecipeError (78) when it does not print an end that there is, or prints one that there is not.
+    """
+    return _render(template, {"low": low, "high": high}, {"level": level, "num_levels": num_levels})
+
+
+def render_value(template: GoalTemplate, printed: str) -> str:
+    """The sentence of one value. Raises RecipeError (78) when it does not print it."""
+    return _render(template, {"value": printed}, {})
 
 
 def packaged_templates() -> list[str]:
@@ -115,16 +144,17 @@ def packaged_templates() -> list[str]:
     )
 
 
-def _read(asked: str) -> tuple[str, str, str]:
+def read_template(asked: str) -> tuple[str, str, str]:
+    """Name, text and origin of a template: a file first, else a packaged one. Raises RecipeError (78)."""
     path = Path(asked)
-    packaged = asked.removesuffix(".j2")
-    with reading(asked, RecipeError, "GD7850"):
-        content = path.read_bytes() if path.is_file() else None
-    name = f"{packaged}.j2" if content is None else path.name
-    if content is not None:
-        origin = f"file {asked}"
+    packaged = ALIASES.get(asked.removesuffix(".j2"), asked.removesuffix(".j2"))
+    with reading(asked, RecipeError, "GD7838"):
+        own = path.read_bytes() if path.is_file() else None
+    if own is not None:
+        name, origin, content = path.name, f"file {asked}", own
     elif packaged in packaged_templates():
-        origin, content = f"packaged template {packaged}", (folder("templates") / f"{packaged}.j2").read_bytes()
+        name, origin = f"{packaged}.j2", f"packaged template {packaged}"
+        content = (folder("templates") / name).read_bytes()
     else:
         known = packaged_templates()
         raise RecipeError(
@@ -138,66 +168,26 @@ def _read(asked: str) -> tuple[str, str, str]:
         raise RecipeError("GD7824", f"{asked} is not UTF-8 at byte {error.start}") from None
 
 
-def _split_head(name: str, text: str) -> tuple[dict[str, Any], str]:
-    found = _HEAD.match(text)
-    if not found:
-        return {}, text
-    try:
-        head = tomllib.loads(found.group(1))
-    except tomllib.TOMLDecodeError as error:
-        raise RecipeError(
-            "GD7825", f"{name}: the first comment is the template's head and must be TOML: {error}"
-        ) from None
-    for key in head:
-        if key not in _HEAD_KEYS:
-            raise RecipeError("GD7826", f"{name}: no key {key!r} in a template's head; {nearest(key, _HEAD_KEYS)}")
-    for key in ("metric", "comparator", "unit"):
-        if key in head and not isinstance(head[key], str):
-            raise RecipeError("GD7827", f"{name}: {key} in the head must be text, found {head[key]!r}")
-    if "scale" in head and not _is_scale(head["scale"]):
-        raise RecipeError("GD7828", f"{name}: scale in the head must be [lowest, highest], found {head['scale']!r}")
-    return head, text[found.end() :]
-
-
-def _is_scale(value: object) -> bool:
-    numbers = isinstance(value, list) and len(value) == 2 and all(type(end) in (int, float) for end in value)
-    return numbers and -math.inf < value[0] < value[1] < math.inf  # pyright: ignore[reportIndexIssue]
-
-
-def _environment() -> ImmutableSandboxedEnvironment:
-    environment = ImmutableSandboxedEnvironment(
-        undefined=jinja2.StrictUndefined, autoescape=False, keep_trailing_newline=True
+def _wrong_form(name: str, found: Form, formulation: str, asked: Form) -> RecipeError:
+    prints, _, takes_it = _STATED[found]
+    names = " and ".join(f"{{{{ {number} }}}}" for number in NUMBERS[asked])
+    return RecipeError(
+        "GD7832",
+        f"{name} prints {prints}, but {formulation} states {_STATED[asked][1]}; "
+        f"use --formulation {takes_it} or a template with {names}",
     )
-    environment.globals.clear()
-    environment.tests.clear()
-    environment.filters = {name: environment.filters[name] for name in FILTERS}
-    return environment
 
 
-def _check_syntax(environment: jinja2.Environment, name: str, body: str) -> None:
-    try:
-        tree = environment.parse(body)
-    except jinja2.TemplateSyntaxError as error:
-        raise RecipeError("GD7829", f"{name}:{error.lineno}: {error.message}") from None
-    for node in [tree, *tree.find_all(nodes.Node)]:
-        place = f"{name}:{getattr(node, 'lineno', 1)}"
-        if not isinstance(node, _ALLOWED):
-            kind = type(node).__name__
-            raise RecipeError(
-                "GD7830", f"{place}: {kind} is not allowed in a goal template; it may print names and use if"
-            )
-        if isinstance(node, nodes.Filter) and node.name not in FILTERS:
-            raise RecipeError(
-                "GD7831", f"{place}: no filter {node.name!r} in goal templates; {nearest(node.name, FILTERS)}"
-            )
-        if isinstance(node, nodes.Name) and node.name in INTERVAL_NAMES:
-            raise RecipeError("GD7832", f"{place}: {node.name!r} belongs to interval goals; use threshold here")
-        if isinstance(node, nodes.Name) and node.name not in NAMES:
-            raise RecipeError("GD7833", f"{place}: unknown name {node.name!r}; known: {', '.join(NAMES)}")
+def _label(place: str, text: str) -> str:
+    if found := CONTROL.search(text):
+        raise RecipeError(
+            "GD7837", f"{place}: {text!r} has {found.group()!r}, a control character or token; leave it out"
+        )
+    return text
 
 
-def _render(template: GoalTemplate, values: Mapping[str, object]) -> str:
-    given = {"metric": template.metric, "unit": template.unit, **values}
+def _render(template: GoalTemplate, numbers: Mapping[str, str | None], levels: Mapping[str, int]) -> str:
+    given: dict[str, object] = {"metric": template.metric, "unit": template.unit, **numbers, **levels}
     if template.scale:
         given |= {"scale_min": _plain(template.scale[0]), "scale_max": _plain(template.scale[1])}
     try:
@@ -206,16 +196,27 @@ def _render(template: GoalTemplate, values: Mapping[str, object]) -> str:
         raise RecipeError(
             "GD7834", f"{template.name} prints the scale, but none is given; use --scale LOW,HIGH"
         ) from None
+    except OpenEndError:
+        raise RecipeError(
+            "GD7843",
+            f"{template.name} prints both ends, but without a scale the best interval has one; "
+            "use --scale LOW,HIGH, or {% if high %} as in the packaged between.j2",
+        ) from None
     except jinja2.TemplateError as error:
         raise RecipeError("GD7835", f"{template.name}: {error}") from None
     if not text.strip() or len(text) > MAX_GOAL_CHARACTERS:
         raise RecipeError(
             "GD7836", f"{template.name} gives a goal of {len(text)} characters; expected a sentence or two"
         )
-    if found := _CONTROL.search(text):
+    if found := CONTROL.search(text):
         raise RecipeError(
             "GD7837", f"{template.name} gives a goal with {found.group()!r}, a control character or token"
         )
+    for number, printed in numbers.items():
+        if printed is not None and printed not in text:
+            raise RecipeError(
+                "GD7844", f"{template.name}: a goal must print {{{{ {number} }}}}; one of this template hides {printed}"
+            )
     return text
 
 

@@ -22,7 +22,7 @@ ingest.formats
 ingest.plain
 ingest.remote
 ingest.inputs
-ingest.explain ingest.rejects stages.bins stages.rewards stages.splits
+ingest.explain ingest.rejects stages.bins stages.rewards stages.splits stages.template_syntax
 ingest.mapping ingest stages.checks stages.snap engines
 stages.fitting stages.templates
 stages.formulations stages.goal_filter
@@ -30,6 +30,7 @@ census stages.render stages
 plan engines.local extremes
 measure dataset.shards dataset.card dataset.find schemas
 build records log_schema
+audit.phrases
 audit.* audit
 cli._*
 cli.*

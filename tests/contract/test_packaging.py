@@ -7,6 +7,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -63,7 +64,7 @@ def test_an_installed_wheel_finds_its_templates_and_schemas_from_anywhere(wheel:
     (installed / "templates").mkdir()
     (elsewhere / "log.csv").write_text("prompt,response,reward\n" + "".join(f"p{i},r{i},{i}\n" for i in range(20)))
 
-    def run(*arguments: str) -> dict[str, object]:
+    def run(*arguments: str) -> dict[str, Any]:
         done = subprocess.run(
             [sys.executable, "-m", "gcsl_data", *arguments, "--json"],
             cwd=elsewhere, env={**os.environ, "PYTHONPATH": str(installed)}, capture_output=True, check=True,
@@ -75,6 +76,7 @@ def test_an_installed_wheel_finds_its_templates_and_schemas_from_anywhere(wheel:
         cwd=elsewhere, env={**os.environ, "PYTHONPATH": str(installed)}, capture_output=True, check=True, text=True,
     )  # fmt: skip
     assert Path(where.stdout.strip()).is_relative_to(installed)
-    assert run("templates")["templates"] == {p.stem: p.read_text() for p in (REPOSITORY / "templates").glob("*.j2")}
+    packaged = {p.stem: p.read_text(encoding="utf-8") for p in (REPOSITORY / "templates").glob("*.j2")}
+    assert {card["name"]: card["text"] for card in run("templates")["templates"]} == packaged
     assert run("expand", "log.csv", "--template", "at_least")["output"] == "log-gcsl"
     assert run("check", "log-gcsl")["findings"] == []

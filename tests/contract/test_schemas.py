@@ -88,11 +88,15 @@ def test_the_glossary_is_the_shards_and_the_schemas() -> None:
 
 def test_registries_hold_the_words_of_the_recipe() -> None:
     assert list(FORMULATIONS) == list(get_args(recipes.FormulationName))
-    assert list(GOAL_FILTERS) == list(get_args(recipes.GoalFilterName))
+    assert all(recipes.GoalsStage(filter=name).filter == name for name in GOAL_FILTERS)
     assert list(_REDUCERS) == list(get_args(recipes.Reducer))
     assert get_args(Placement) == PLACEMENTS
-    assert set(templates._COMPARATORS) == set(get_args(Direction)) == set(templates._DEFAULTS)
-    assert {c for allowed in templates._COMPARATORS.values() for c in allowed} == set(get_args(Comparator))
+    assert set(templates.COMPARATORS) == set(get_args(Direction))
+    assert {c for allowed in templates.COMPARATORS.values() for c in allowed} == set(get_args(Comparator))
+    assert list(templates.DEFAULTS) == list(get_args(templates.Form))
+    for family in (*templates.DEFAULTS.values(), templates.SHORT_DEFAULTS):
+        assert set(family) == set(get_args(Direction))
+        assert set(family.values()) <= set(templates.packaged_templates())
 
 
 def test_every_reason_for_a_rejected_row_has_words() -> None:
@@ -125,7 +129,6 @@ def choices(setting: str) -> tuple[str, ...]:
         "record.direction": Direction,
         "checks.on_error": recipes.OnError,
         "bins.ties": Ties,
-        "goals.filter": recipes.GoalFilterName,
         "goals.placement": Placement,
         "goals.formulation": recipes.FormulationName,
         "output.format": Format,
@@ -148,8 +151,8 @@ def test_expand_and_stats_take_the_same_recipe_flags() -> None:
     import typer.main
 
     group = typer.main.get_command(app)
-    commands = {**group.commands, **group.commands["schema"].commands}
-    del commands["schema"]
+    inner = {f"{name} {c.name}": c for name in ("schema", "templates") for c in group.commands[name].commands.values()}
+    commands = {**{n: c for n, c in group.commands.items() if n not in ("schema", "templates")}, **inner}
     flags = {
         name: {option for parameter in command.params for option in parameter.opts if option.startswith("--")}
         for name, command in commands.items()

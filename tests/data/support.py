@@ -22,10 +22,13 @@ from gcsl_data.cli._run import run
 from gcsl_data.dataset.manifest import Manifest, load
 from gcsl_data.dataset.shards import read_shard
 from gcsl_data.engines.local import LocalEngine
+from gcsl_data.fit import Comparator, Fit, GoalForm
 from gcsl_data.ingest.inputs import find_logs
 from gcsl_data.measure import Measured, measure
 from gcsl_data.plan import Plan, make_plan
-from gcsl_data.recipe import resolve
+from gcsl_data.recipe import BinsStage, resolve
+from gcsl_data.stages.fitting import fit_rewards
+from gcsl_data.stages.thresholds import thresholds_of
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PROGRAM = (sys.executable, "-m", "gcsl_data")
@@ -46,6 +49,21 @@ def counted(rewards: Sequence[float]) -> pl.DataFrame:
     return pl.DataFrame({"reward": list(rewards)}, schema={"reward": pl.Float64}).group_by("reward").agg(
         records=pl.len().cast(pl.Int64)
     ).sort("reward")  # fmt: skip
+
+
+def fit_of(
+    rewards: Sequence[float],
+    stage: BinsStage,
+    *,
+    comparator: Comparator = ">=",
+    form: GoalForm | None = "threshold",
+    labels: Sequence[str] = (),
+) -> Fit:
+    """The fit of a train split with these rewards; the comparator tells the direction."""
+    direction = "higher" if comparator in (">=", ">") else "lower"
+    frame = counted(rewards)
+    found = thresholds_of(frame, stage, labels=labels, direction=direction)
+    return fit_rewards(frame, found, stage, direction=direction, form=form, comparator=comparator, split="train")
 
 
 def plan_of(*logs: Path | str, **flags: Any) -> tuple[Plan, LocalEngine]:

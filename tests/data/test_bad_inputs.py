@@ -492,8 +492,8 @@ CASES: dict[str, Case] = {
     "70 no bins": usage("--bins 0", "bins.count"),
     "70 bins below zero": usage("--bins=-1", "bins.count"),
     "70 a billion bins": usage("--bins 1000000000", "bins.count"),
-    "70 bins as a float": usage("--bins 1e9", "--bins"),
-    "70 bins as a word": usage("--bins abc", "--bins"),
+    "70 bins as a float": usage("--bins 1e9", "bins.count"),
+    "70 bins as a word": usage("--bins abc", "bins.count"),
     # As 38: K shrinks to what the rewards allow; `--ties error` refuses it.
     "71 five bins of three rows": accepted(lines(*make_rows([1, 2, 3])), "one goal is left", flags="--bins 5"),
     "71 one row": refused(lines(*make_rows([1])), "1 of 1 records (100%) have the reward 1"),
@@ -581,7 +581,7 @@ def _without_superpowers() -> None:
         (
             "expand log.jsonl --template secret.jsonl",
             78,
-            "error[GD7850]: secret.jsonl cannot be read: Permission denied",
+            "error[GD7838]: secret.jsonl cannot be read: Permission denied",
         ),
         ("expand log.jsonl -o secret/out", 73, "secret/out: Permission denied; choose another --out"),
         ("schema diff log.jsonl secret/x.schema.json", 66, "secret/x.schema.json cannot be read: Permission denied"),

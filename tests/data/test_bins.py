@@ -46,7 +46,7 @@ def test_merge_drops_equal_edges() -> None:
 
 
 def test_error_names_the_tied_value_and_its_share() -> None:
-    with pytest.raises(DataError, match=r"70 of 100 records \(70%\) have the reward 5, .*--ties merge or fewer --bins"):
+    with pytest.raises(DataError, match=r"70 of 100 records .* have the reward 5, .*--ties spread or fewer --bins"):
         bins.edges(counted(RATINGS), 4, "error")
 
 

@@ -156,12 +156,49 @@ def test_goal_prints_one_goal_word_for_word(folder: Path) -> None:
     assert "kept goals: 4, 5" in fails(gcsl_data("goal", "log-gcsl", "-k", "1", cwd=folder), 2)
 
 
-def test_templates_lists_the_packaged_ones(tmp_path: Path) -> None:
-    packaged = {path.stem: path.read_text() for path in (REPOSITORY / "templates").glob("*.j2")}
+@pytest.mark.parametrize("arguments", [["templates"], ["templates", "list"]])
+def test_templates_lists_the_packaged_ones(tmp_path: Path, arguments: list[str]) -> None:
+    packaged = {path.stem: path.read_text(encoding="utf-8") for path in (REPOSITORY / "templates").glob("*.j2")}
 
-    assert gcsl_data("templates", "--json", cwd=tmp_path).json["templates"] == packaged
-    names = [line for line in gcsl_data("templates", cwd=tmp_path).out.splitlines() if not line.startswith(" ")]
-    assert names == sorted(packaged)
+    cards = gcsl_data(*arguments, "--json", cwd=tmp_path).json["templates"]
+    lines = gcsl_data(*arguments, cwd=tmp_path).out.splitlines()
+
+    assert {card["name"]: card["text"] for card in cards} == packaged
+    assert [line.split()[0] for line in lines] == sorted(packaged)
+    assert {tuple(line.split()[:3]) for line in lines} >= {("code", "threshold", ">"), ("at_most", "threshold", "<=")}
+    assert max(map(len, lines)) <= 80
+
+
+@pytest.mark.parametrize(
+    ("name", "samples"),
+    [
+        ("at_least", ["a score of at least 0.60.", "a score of at least 0.80."]),
+        ("at_most", ["a score of at most 0.40.", "a score of at most 0.20."]),
+        ("between", ["a score between 0.60 and 0.80.", "a score between 0.80 and 1."]),
+        ("conditional", ["a score of 0.60.", "a score of 0.80."]),
+    ],
+)
+def test_templates_show_prints_the_text_and_two_goals(tmp_path: Path, name: str, samples: list[str]) -> None:
+    text = (REPOSITORY / "templates" / f"{name}.j2").read_text()
+    goals = [f"Generate a response with {sample}" for sample in samples]
+
+    assert gcsl_data("templates", "show", name, cwd=tmp_path).out == f"{text}\n" + "\n".join(goals) + "\n"
+    assert gcsl_data("templates", "show", f"{name}.j2", "--json", cwd=tmp_path).json["template"]["samples"] == goals
+
+
+def test_templates_lint_fails_with_an_error_and_not_with_a_warning(tmp_path: Path) -> None:
+    (tmp_path / "bad.j2").write_text("Greater than {{ threshold }}.")
+    (tmp_path / "hint.j2").write_text("{{ threshold }} of {{ scale_max }}.")
+
+    bad = gcsl_data("templates", "lint", "code", "hint.j2", "bad.j2", cwd=tmp_path)
+    hint = gcsl_data("templates", "lint", "hint.j2", "--json", cwd=tmp_path)
+    fits = gcsl_data("templates", "lint", "bad.j2", "--comparator", ">", cwd=tmp_path)
+
+    assert (bad.status, bad.out.splitlines()[0]) == (1, "ok      code")
+    assert bad.out.splitlines()[1].startswith("warning goal.scale: hint.j2: prints the scale")
+    assert bad.out.splitlines()[2].startswith("error   goal.comparator: bad.j2: says 'Greater than' (>)")
+    assert (hint.status, [f["level"] for f in hint.json["templates"]["hint.j2"]]) == (0, ["warning"])
+    assert (fits.status, fits.out) == (0, "ok      bad.j2\n")
 
 
 def test_a_pattern_in_quotes_reads_all_logs(folder: Path) -> None:
@@ -425,6 +462,13 @@ def test_a_damaged_shard_fails_the_check_in_one_line(folder: Path) -> None:
         ["check", "made"],
         ["goal", "made"],
         ["templates"],
+        ["templates", "show", "code"],
+        ["templates", "show", "nothing"],
+        ["templates", "lint", "code", "between"],
+        ["templates", "lint", "code", "--comparator", ">="],
+        ["templates", "lint", "code", "--comparator", "="],
+        ["templates", "lint", "nothing"],
+        ["templates", "lint"],
         ["ingest", "log.jsonl"],
         ["ingest", "nowhere"],
         ["ingest", "log.jsonl", "-o", "log.jsonl"],

@@ -13,10 +13,10 @@ from gcsl_data.errors import RecipeError
 from gcsl_data.fit import Comparator, Fit
 from gcsl_data.recipe import BinsStage
 from gcsl_data.stages import snap
-from gcsl_data.stages.fitting import fit_rewards, level_of
+from gcsl_data.stages.fitting import level_of
 
 from . import reference
-from .support import counted, examples, expand_rows, make_rows
+from .support import examples, expand_rows, fit_of, make_rows
 
 COMPARATORS: tuple[Comparator, ...] = (">=", ">", "<=", "<")
 random_decimals = st.lists(
@@ -32,14 +32,11 @@ random_decimals = st.lists(
 
 def make_fit(rewards: list[float], comparator: Comparator, *, bins: int = 5, decimals: object = "auto") -> Fit:
     stage = BinsStage.model_validate({"count": bins, "decimals": decimals})
-    direction = "higher" if comparator in (">=", ">") else "lower"
-    return fit_rewards(counted(rewards), stage, direction=direction, comparator=comparator, split="train")
+    return fit_of(rewards, stage, comparator=comparator)
 
 
 def levels(rewards: list[float], fit: Fit) -> list[int]:
-    bounds = [snap.bound(t.printed, fit.comparator) for t in fit.thresholds]
-    level = level_of(bounds, strict=snap.is_strict(fit.comparator))
-    return pl.DataFrame({"reward": rewards}).select(level.alias("level"))["level"].to_list()
+    return pl.DataFrame({"reward": rewards}).select(level=level_of(fit))["level"].to_list()
 
 
 def test_fixture_a_gives_sixty_rows_filtered_and_three_hundred_unfiltered(tmp_path: Path) -> None:

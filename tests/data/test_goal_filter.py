@@ -1,5 +1,7 @@
 """Which goals are kept: above the mean, on the scale, and what happens when none is."""
 
+from typing import NamedTuple
+
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -7,19 +9,32 @@ from hypothesis import strategies as st
 from gcsl_data.errors import DataError, RecipeError
 from gcsl_data.fit import Comparator, Fit
 from gcsl_data.recipe import BinsStage
-from gcsl_data.stages.fitting import fit_rewards
-from gcsl_data.stages.goal_filter import BEYOND_SCALE, NOT_ABOVE_MEAN, choose_goals
+from gcsl_data.stages import goal_filter
+from gcsl_data.stages.goal_filter import BEYOND_SCALE
 
 from . import reference
-from .support import counted
+from .support import fit_of
 
 
 def make_fit(rewards: list[float], *, comparator: Comparator = ">=", bins: int = 5, decimals: object = "auto") -> Fit:
     stage = BinsStage.model_validate({"count": bins, "decimals": decimals})
-    direction = "higher" if comparator in (">=", ">") else "lower"
-    return fit_rewards(counted(rewards), stage, direction=direction, comparator=comparator, split="train")
+    return fit_of(rewards, stage, comparator=comparator)
 
 
+class Choice(NamedTuple):
+    """What is kept and dropped, and the warnings."""
+
+    kept: tuple[int, ...]
+    dropped: dict[int, str]
+    warnings: tuple[str, ...]
+
+
+def choose_goals(fit: Fit, asked: str | None, scale: tuple[float, float] | None) -> Choice:
+    chosen, warnings = goal_filter.choose_goals(fit, asked, scale)
+    return Choice(chosen.kept, {t.index: t.dropped for t in chosen.thresholds if t.dropped}, warnings)
+
+
+NOT_ABOVE_MEAN = "not above the mean"
 FIXTURE_A = [i / 100 for i in range(100)]
 
 

@@ -11,15 +11,16 @@ from hypothesis import strategies as st
 
 from gcsl_data.columns import EXAMPLE, MESSAGES
 from gcsl_data.dataset.goal import PLACEMENTS, Placement, place, remove
+from gcsl_data.lookup import lookup
 from gcsl_data.recipe import BinsStage
-from gcsl_data.stages.fitting import fit_rewards
 from gcsl_data.stages.formulations import FORMULATIONS
-from gcsl_data.stages.render import Wording, to_examples
+from gcsl_data.stages.labels import with_labels
+from gcsl_data.stages.render import Layout, to_examples
 
-from .support import counted, examples, expand_rows, make_rows
+from .support import examples, expand_rows, fit_of, make_rows
 
 GOALS = {1: "Reach 0.", 2: "Reach 1.\n\nReally.", 3: "Reach 2."}
-FIT = fit_rewards(counted([0.0, 1.0, 2.0]), BinsStage(count=3), direction="higher", comparator=">=", split="train")
+FIT = fit_of([0.0, 1.0, 2.0], BinsStage(count=3))
 
 nasty = st.one_of(
     st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=20),
@@ -56,8 +57,11 @@ def render(
             "split": ["train"] * len(prompts),
         }
     )
-    wording = Wording(GOALS, placement, format)
-    return to_examples(records, fit=FIT, formulation=FORMULATIONS["gcsl-bey-nl"], wording=wording).collect()
+    labelled = with_labels(records, FIT, FORMULATIONS["gcsl-bey-nl"])
+    goal = lookup(pl.col("copy"), GOALS, pl.String)
+    numbers = {t.index: t.bound for t in FIT.thresholds}
+    layout = Layout(placement, format)
+    return to_examples(labelled, goal=goal, thresholds=numbers, indexed=True, layout=layout).collect()
 
 
 @given(st.one_of(nasty, chats), st.sampled_from(list(GOALS.values())), placements)

@@ -10,10 +10,17 @@ import pytest
 from gcsl_data.errors import RecipeError
 from gcsl_data.fit import Direction
 from gcsl_data.recipe import BinsStage, GoalsStage
-from gcsl_data.stages.fitting import fit_rewards
-from gcsl_data.stages.templates import GoalTemplate, load_template, packaged_templates, render_goals
+from gcsl_data.stages.template_syntax import Form, form_of, parse
+from gcsl_data.stages.templates import (
+    GoalTemplate,
+    load_template,
+    packaged_templates,
+    render_goals,
+    render_interval,
+    render_value,
+)
 
-from .support import REPOSITORY, counted
+from .support import REPOSITORY, fit_of
 
 FIXTURE_A = [i / 100 for i in range(100)]
 
@@ -27,7 +34,7 @@ def load(folder: Path, text: str | bytes, *, direction: Direction = "higher", **
 def sentences(template: GoalTemplate) -> dict[int, str]:
     direction = "higher" if template.comparator in (">=", ">") else "lower"
     rewards = FIXTURE_A if direction == "higher" else [-r or 0.0 for r in FIXTURE_A]
-    fit = fit_rewards(counted(rewards), BinsStage(), direction=direction, comparator=template.comparator, split="train")
+    fit = fit_of(rewards, BinsStage(), comparator=template.comparator)
     return render_goals(template, fit)
 
 
@@ -101,15 +108,85 @@ def test_the_packaged_code_template_has_the_wording_of_the_paper() -> None:
 
 @pytest.mark.parametrize("name", packaged_templates())
 def test_every_packaged_template_renders(name: str) -> None:
-    text = (REPOSITORY / "templates" / f"{name}.j2").read_text()
+    text = (REPOSITORY / "templates" / f"{name}.j2").read_text(encoding="utf-8")
     direction = "lower" if 'comparator = "<' in text else "higher"
 
-    template = load_template(GoalsStage(template=name, scale=(0, 1)), direction)
+    template = load_template(GoalsStage(template=name, scale=(0, 1)), direction, form=form_of(parse(name, text)))
 
     assert template.name == f"{name}.j2"
     assert template.origin == f"packaged template {name}"
     assert template.sha256 == hashlib.sha256(text.encode()).hexdigest()
-    assert len(set(sentences(template).values())) == 5
+    if template.form == "threshold":
+        assert len(set(sentences(template).values())) == 5
+
+
+# Forms
+
+
+def test_an_interval_prints_both_ends_and_is_open_without_a_scale() -> None:
+    template = load_template(GoalsStage(), "higher", form="interval")
+
+    assert render_interval(template, "0.80", "0.90", 4, 5) == "Generate a response with a score between 0.80 and 0.90."
+    assert render_interval(template, "0.90", None, 5, 5) == "Generate a response with a score of at least 0.90."
+    assert render_interval(template, None, "1.5", 5, 5) == "Generate a response with a score of at most 1.5."
+
+
+def test_a_value_is_printed_and_claims_no_comparison() -> None:
+    template = load_template(GoalsStage(metric="rating"), "lower", form="value")
+
+    assert render_value(template, "-0.25") == "Generate a response with a rating of -0.25."
+
+
+@pytest.mark.parametrize(
+    ("text", "form", "message"),
+    [
+        ("{{ low }} to {{ high }}", "threshold",
+         "goal.j2 prints an interval (low, high), but gcsl-bey-nl states thresholds; "
+         "use --formulation gcsl-nl or a template with {{ threshold }}"),
+        ("{{ value }}", "interval", "prints a value, but .* states intervals; .* template with {{ low }} and {{ high }}"),
+        ("{{ threshold }}", "value", "prints a threshold, but .* states values; .* a template with {{ value }}"),
+        ("One\n{{ threshold }} {{ low }}", "threshold", "goal.j2:2: 'low' beside threshold; .*not two"),
+        ("{{ low }} {{ high }} {{ value }}", "interval", "'value' beside low and high"),
+        ("{{ value }} of level {{ level }}", "value", "unknown name 'level'; known: value, metric, scale_min"),
+    ],
+)  # fmt: skip
+def test_a_template_of_another_form_is_refused(tmp_path: Path, text: str, form: Form, message: str) -> None:
+    path = tmp_path / "goal.j2"
+    path.write_text(text)
+
+    with pytest.raises(RecipeError) as caught:
+        load_template(GoalsStage(template=str(path)), "higher", form=form)
+
+    assert caught.value.exit_status == 78
+    assert message in caught.value.message or re.search(message, caught.value.message)
+
+
+@pytest.mark.parametrize(
+    ("text", "low", "high", "message"),
+    [
+        ("{{ low }} to {{ high }}", "0.9", None, "without a scale the best interval has one"),
+        ("{{ low }} or more", "0.8", "0.9", "must print {{ high }}"),
+        ("up to {{ high }}", "0.8", "0.9", "must print {{ low }}"),
+        ("{{ low }} to {{ scale_max }}{% if not high %}{{ high }}{% endif %}", "0.8", "0.9", "prints the scale"),
+    ],
+)
+def test_an_interval_that_hides_an_end_is_refused(
+    tmp_path: Path, text: str, low: str, high: str | None, message: str
+) -> None:
+    path = tmp_path / "goal.j2"
+    path.write_text(text)
+    template = load_template(GoalsStage(template=str(path)), "higher", form="interval")
+
+    with pytest.raises(RecipeError, match=message) as caught:
+        render_interval(template, low, high, 5, 5)
+    assert caught.value.exit_status == 78
+
+
+def test_a_formulation_may_bring_its_own_default() -> None:
+    template = load_template(GoalsStage(), "higher", default="at_least_short")
+
+    assert sentences(template)[5] == "Target score: at least 0.80."
+    assert load_template(GoalsStage(template="at_least"), "higher", default="at_least_short").name == "at_least.j2"
 
 
 def test_a_path_comes_before_a_packaged_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,12 +245,15 @@ def test_an_unknown_name_lists_the_known_ones(tmp_path: Path) -> None:
     [
         ("A good answer.", "must print {{ threshold }}"),
         ("{% if level > 3 %}High{% else %}Low{% endif %}", "must print {{ threshold }}"),
-        ("{{ low }} to {{ high }}", "belongs to interval goals"),
+        ("{% if level > 3 %}{{ threshold }}{% else %}Low{% endif %}", "must print {{ threshold }}; one .* hides"),
+        ("{% if level < 3 %}0.00 0.20{% else %}{{ threshold }}{% endif %}", "two goals .* read the same"),
         ("{{ threshold }} of {{ scale_max }}", "none is given; use --scale"),
         ("{{ threshold }", "goal.j2:1"),
         ("{{ threshold }} <|im_end|>", "control character or token"),
         ("{{ threshold }} \x1b[31m", "control character or token"),
-        ("", "two goals give the same text|a goal of 0 characters"),
+        ("{{ threshold }} \u202e", "control character or token"),
+        ("{{ threshold }} </s>", "control character or token"),
+        ("", "must print {{ threshold }}"),
         ("{{ threshold }}" + "x" * 9000, "a sentence or two"),
         ("{{ threshold }}" + "x" * 70_000, "a sentence or two"),
     ],
@@ -182,8 +262,15 @@ def test_a_template_that_gives_no_honest_goal_is_refused(tmp_path: Path, text: s
     assert re.search(message, refused(tmp_path, text).message)
 
 
-def test_a_metric_may_not_carry_a_control_token(tmp_path: Path) -> None:
-    assert "control" in refused(tmp_path, "{{ metric }} {{ threshold }}", metric="<|im_start|>").message
+@pytest.mark.parametrize("metric", ["<|im_start|>", "a\u202eb", "a\u2066b", "a\x1bb", "[INST]"])
+def test_a_metric_may_not_carry_a_control_token_or_turn_text_around(tmp_path: Path, metric: str) -> None:
+    assert "--metric: " in refused(tmp_path, "{{ threshold }}", metric=metric).message
+
+    escaped = "".join(f"\\u{ord(letter):04x}" for letter in metric)
+    for key in ("metric", "unit"):
+        error = refused(tmp_path, f'{{# {key} = "{escaped}" #}}{{{{ threshold }}}}')
+        assert "goal.j2: " in error.message
+        assert "a control character or token" in error.message
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,51 @@
+"""gcsl-data fit: measure logs once, freeze the numbers for tomorrow's."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gcsl_data.cli._options import Json, RecipeFile, recipe_options
+
+
+@recipe_options(stages=("record", "checks", "bins", "goals", "splits"))
+def fit(
+    logs: Annotated[
+        list[str], typer.Argument(metavar="LOG...", help="Logs; paths, quoted patterns, URIs, or - for stdin.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The file to write; must not exist.")] = Path("fit.json"),
+    recipe: RecipeFile = None,
+    json: Json = False,
+    *,
+    flags: dict[str, Any],
+) -> None:
+    """Measure logs and write the fit: thresholds, kept goals, printed numbers.
+
+    `expand --fit FILE` uses it on other logs, so that a goal means the same tomorrow.
+    """
+    from gcsl_data.audit.stats import stats_of_log
+    from gcsl_data.cli import _show
+    from gcsl_data.dataset import files
+    from gcsl_data.dataset.decode import encode, pretty
+    from gcsl_data.engines.local import LocalEngine
+    from gcsl_data.ingest.inputs import find_logs
+    from gcsl_data.measure import measure
+    from gcsl_data.plan import make_plan
+    from gcsl_data.recipe import resolve
+
+    resolved, _ = resolve(flags=flags, file=recipe)
+    found = find_logs(logs)
+    files.require_absent(out)
+    plan = make_plan(found, resolved)
+    _show.say_notes(plan.notes)
+    measured = measure(plan, LocalEngine(found))
+    with files.staged_file(out) as target:
+        target.write_bytes(pretty(encode(measured.fit)))
+    for warning in measured.warnings:
+        _show.say(f"warning: {warning}")
+    stats = stats_of_log(measured, str(out), resolved.goals.formulation)
+    if json:
+        _show.print_json({"output": str(out), "warnings": list(measured.warnings), "fit": encode(measured.fit)})
+        return
+    _show.say_expanded(stats)
+    print(out)

@@ -1,0 +1,43 @@
+"""Labels: the level of a record, and the rows that it gives under a formulation.
+
+The same expressions label the rows of a log and the counted rewards of its census, so what is promised is what is written.
+"""
+
+import polars as pl
+
+from gcsl_data.fit import Fit
+from gcsl_data.stages.aspects import joint_level
+from gcsl_data.stages.fitting import level_of
+from gcsl_data.stages.formulations import Formulation
+
+NO_GOAL_REACHED, BEYOND_SCALE, BELOW_CUT = "no_goal_reached", "beyond_scale", "below_cut"
+
+
+def with_labels(frame: pl.LazyFrame, fit: Fit, formulation: Formulation) -> pl.LazyFrame:
+    """Adds `level` (Int32, 0..K) and `copy` (list of Int32: the rows that it gives).
+
+    With several aspects `reward` becomes the number of goals that a record reaches. Under ties "rank" the records of the
+    fitted split must stand in log order.
+    """
+    if fit.aspects:
+        frame = frame.with_columns(reward=joint_level(fit))
+    level = _level_by_rank(fit) if fit.ties == "rank" else level_of(fit)
+    return frame.with_columns(level=level).with_columns(copy=formulation.copies(fit))
+
+
+def left_out(formulation: Formulation) -> pl.Expr:
+    """Why a record gives no row; null for one that does."""
+    if formulation.form == "interval":
+        reason = pl.when(pl.col("level") > 0).then(pl.lit(BEYOND_SCALE)).otherwise(pl.lit(NO_GOAL_REACHED))
+    else:
+        reason = pl.lit(NO_GOAL_REACHED if formulation.has_thresholds else BELOW_CUT)
+    return pl.when(pl.col("copy").list.len() == 0).then(reason)
+
+
+def _level_by_rank(fit: Fit) -> pl.Expr:
+    """Quark's rule: of the records that hold an edge exactly, those that come first in the log are above it."""
+    reward = pl.col("reward")
+    place = pl.int_range(pl.len()).over("split", "reward")
+    fitted = pl.col("split") == fit.split
+    reached = [(reward > t.edge) | ((reward == t.edge) & (~fitted | (place < pl.lit(t.quota)))) for t in fit.thresholds]
+    return pl.sum_horizontal([r.cast(pl.Int32) for r in reached]).cast(pl.Int32)
