@@ -148,7 +148,7 @@ def read_template(asked: str) -> tuple[str, str, str]:
     """Name, text and origin of a template: a file first, else a packaged one. Raises RecipeError (78)."""
     path = Path(asked)
     packaged = ALIASES.get(asked.removesuffix(".j2"), asked.removesuffix(".j2"))
-    with reading(asked, RecipeError, "GD7838"):
+    with reading(asked, RecipeError, "GD7860"):
         own = path.read_bytes() if path.is_file() else None
     if own is not None:
         name, origin, content = path.name, f"file {asked}", own

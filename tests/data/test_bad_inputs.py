@@ -581,7 +581,7 @@ def _without_superpowers() -> None:
         (
             "expand log.jsonl --template secret.jsonl",
             78,
-            "error[GD7838]: secret.jsonl cannot be read: Permission denied",
+            "error[GD7860]: secret.jsonl cannot be read: Permission denied",
         ),
         ("expand log.jsonl -o secret/out", 73, "secret/out: Permission denied; choose another --out"),
         ("schema diff log.jsonl secret/x.schema.json", 66, "secret/x.schema.json cannot be read: Permission denied"),
