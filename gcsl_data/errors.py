@@ -19,6 +19,8 @@ verdict of `check` and `diff`, not an error.
 import json
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import ClassVar
 
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
@@ -109,6 +111,15 @@ def shown(value: object, *, limit: int = 40) -> str:
     """A value as a message quotes it: JSON-like, short, on one line."""
     text = json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
     return one_line(text, limit=limit)
+
+
+@contextmanager
+def reading(name: object, error: type[GcslError] = InputError, code: str = "GD6604") -> Iterator[None]:
+    """Raises `error` naming what could not be read when the operating system refuses: no permission, a name too long."""
+    try:
+        yield
+    except OSError as refused:
+        raise error(code, f"{name} cannot be read: {refused.strerror or refused}") from None
 
 
 def from_os_error(error: OSError, path: str | os.PathLike[str]) -> GcslError:

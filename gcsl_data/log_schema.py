@@ -9,7 +9,7 @@ import jsonschema
 import polars as pl
 
 from gcsl_data.columns import ROW_INDEX
-from gcsl_data.errors import DataError, UsageError
+from gcsl_data.errors import DataError, UsageError, reading
 from gcsl_data.ingest.explain import UNREADABLE, explain
 from gcsl_data.ingest.inputs import find_logs
 from gcsl_data.schemas import DIALECT
@@ -42,9 +42,11 @@ def shape(path: str) -> dict[str, Any]:
     """The JSON Schema in a .schema.json file, else that of the log at `path`."""
     if not path.endswith(".schema.json"):
         return infer(path)
+    with reading(path):
+        content = Path(path).read_bytes()
     try:
-        document = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        document = json.loads(content)
+    except (RecursionError, ValueError) as error:
         raise DataError("GD6511", f"{path} is no JSON Schema: {error}") from None
     if not isinstance(document, dict) or "properties" not in document:
         raise DataError("GD6511", f"{path} is no JSON Schema of rows: it has no properties")

@@ -13,7 +13,7 @@ from gcsl_data.ingest.inputs import Log
 from gcsl_data.ingest.mapping import aspects_of, to_records
 from gcsl_data.lookup import lookup
 from gcsl_data.recipe import Recipe, RecordStage, nearest
-from gcsl_data.stages.checks import flag_rejects
+from gcsl_data.stages.checks import flag_rejects, rejected_rows
 from gcsl_data.stages.fitting import AT_LEAST
 from gcsl_data.stages.formulations import FORMULATIONS, Formulation
 from gcsl_data.stages.labels import with_labels
@@ -71,8 +71,7 @@ class Plan:
 
     def rejects(self) -> pl.LazyFrame:
         """Where each rejected row stands and why."""
-        rejected = self.records.filter(pl.col("reject").is_not_null())
-        return rejected.select("source", "row", reason="reject")
+        return rejected_rows(self.records, is_text=self.records.collect_schema()["prompt"] == pl.String)
 
     def examples(self, fit: Fit, texts: dict[int, str]) -> pl.LazyFrame:
         """Good records expanded into examples, in log order, with their `split`; `texts` are those of all goals."""

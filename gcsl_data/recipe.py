@@ -23,6 +23,7 @@ from gcsl_data.errors import RecipeError, UsageError
 from gcsl_data.fit import Direction, Ties
 
 ENVIRONMENT_PREFIX = "GCSL_"
+OTHER_VARIABLES = ("GCSL_TRACEBACK",)  # what else has that prefix and is no setting
 _ASPECT = re.compile("[a-z][a-z0-9_]*", re.ASCII)
 _DECIMAL = re.compile(r"[+-]?[0-9]{1,300}(\.[0-9]{1,300})?", re.ASCII)
 _FILTER = re.compile(r"mean|median|midpoint|none|top:[1-9][0-9]{0,3}|[1-9][0-9]{0,3}(,[1-9][0-9]{0,3})*", re.ASCII)
@@ -327,6 +328,7 @@ def resolve(
     value, RecipeError (78) for a wrong recipe file.
     """
     given = os.environ if environment is None else environment
+    _require_known_variables(given)
     layers: dict[str, dict[str, Any]] = {
         "file": dict(_from_file(file)) if file else {},
         "environment": {name: given[key] for name in field_names() if (key := _variable(name)) in given},
@@ -385,6 +387,13 @@ def nearest(name: str, known: Iterator[str] | tuple[str, ...] | list[str]) -> st
 
 def _variable(name: str) -> str:
     return ENVIRONMENT_PREFIX + name.replace(".", "_").upper()
+
+
+def _require_known_variables(environment: Mapping[str, str]) -> None:
+    known = [*map(_variable, field_names()), *OTHER_VARIABLES]
+    for name in sorted(environment):
+        if name.startswith(ENVIRONMENT_PREFIX) and name not in known:
+            raise UsageError("GD0232", f"no setting {name} for the environment; {nearest(name, known)}")
 
 
 def _from_file(file: str) -> Iterator[tuple[str, Any]]:

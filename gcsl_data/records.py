@@ -22,6 +22,7 @@ from gcsl_data.ingest.inputs import ASPECTS_KEY, DIRECTION_KEY, RECORDS_KEY, REC
 from gcsl_data.ingest.rejects import reject_lines
 from gcsl_data.plan import all_records
 from gcsl_data.recipe import Recipe
+from gcsl_data.stages.checks import rejected_rows
 from gcsl_data.stages.splits import assign_splits
 
 
@@ -60,10 +61,11 @@ def write_records(logs: tuple[Log, ...], recipe: Recipe, engine: Engine, out: Pa
         engine.sink_parquet(records, target, metadata=metadata)
         for log in logs:
             log.require_unchanged()
-        rejected = flagged.filter(pl.col("reject").is_not_null()).select("source", "row", reason="reject")
         if census.rejected():
+            is_text = flagged.collect_schema()["prompt"] == pl.String
+            rejected = engine.measure(rejected_rows(flagged, is_text=is_text))
             with files.staged_file(rejects_path) as aside:
-                aside.write_bytes(reject_lines(logs, engine.measure(rejected)))
+                aside.write_bytes(reject_lines(logs, rejected))
         elif overwrite:
             rejects_path.unlink(missing_ok=True)
     found = extremes(pl.scan_parquet(out, glob=False), census, engine, direction=direction)

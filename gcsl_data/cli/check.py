@@ -10,7 +10,8 @@ from gcsl_data.cli._options import Json
 
 def check(
     dataset: Annotated[
-        Path | None, typer.Argument(metavar="[DIR]", help="A dataset. (the one here, or the newest *-gcsl)")
+        Path | None,
+        typer.Argument(metavar="[DIR]", readable=False, help="A dataset. (the one here, or the newest *-gcsl)"),
     ] = None,
     json: Json = False,
 ) -> None:

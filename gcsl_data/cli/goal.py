@@ -11,7 +11,7 @@ from gcsl_data.cli._options import Json
 def goal(
     dataset: Annotated[
         Path | None,
-        typer.Argument(metavar="[DIR]", help="A dataset. (the one here, or the newest *-gcsl)"),
+        typer.Argument(metavar="[DIR]", readable=False, help="A dataset. (the one here, or the newest *-gcsl)"),
     ] = None,
     index: Annotated[int | None, typer.Option("--index", "-k", help="Goal k instead of the highest.")] = None,
     scale: Annotated[

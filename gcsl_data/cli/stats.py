@@ -43,7 +43,7 @@ def _stats(paths: list[str], flags: dict[str, Any], recipe: str | None) -> "Stat
     from gcsl_data.dataset.find import newest_dataset
     from gcsl_data.dataset.manifest import load
     from gcsl_data.engines.local import LocalEngine
-    from gcsl_data.errors import UsageError
+    from gcsl_data.errors import UsageError, reading
     from gcsl_data.extremes import extremes
     from gcsl_data.ingest.inputs import find_logs
     from gcsl_data.measure import measure
@@ -52,7 +52,9 @@ def _stats(paths: list[str], flags: dict[str, Any], recipe: str | None) -> "Stat
 
     if not paths:
         paths = [str(newest_dataset(Path.cwd()))]
-    if len(paths) == 1 and Path(paths[0]).is_dir():
+    with reading(paths[0]):
+        is_dataset = len(paths) == 1 and Path(paths[0]).is_dir()
+    if is_dataset:
         if recipe or any(value is not None for value in flags.values()):
             raise UsageError("GD0210", "a dataset's recipe is settled; flags like --bins are for logs")
         return stats_of_dataset(load(paths[0]), paths[0])

@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from gcsl_data.dataset.decode import canonical, decode, encode, parse
 from gcsl_data.dataset.goal import Placement
-from gcsl_data.errors import DataError, InputError, shown
+from gcsl_data.errors import DataError, InputError, reading, shown
 from gcsl_data.fit import Comparator, Fit
 
 FORMAT_VERSION = 1
@@ -187,14 +187,18 @@ def read_document(folder: str | os.PathLike[str]) -> Any:
     """manifest.json as parsed JSON, not yet checked. Raises InputError (66) and DataError (65) as `load` does."""
     root = Path(folder)
     path = root / MANIFEST_NAME
-    if not root.is_dir():
-        raise InputError("GD6601", f"{root} is not a folder; expected a dataset made by `gcsl-data expand`")
-    if not path.is_file():
-        raise DataError("GD6501", f"{root} has no {MANIFEST_NAME}, so it holds no finished dataset; build it again")
-    if path.stat().st_size > MAX_MANIFEST_BYTES:
-        raise DataError("GD6502", f"{path} is larger than {MAX_MANIFEST_BYTES} bytes; this is not one of our manifests")
+    with reading(path):
+        if not root.is_dir():
+            raise InputError("GD6601", f"{root} is not a folder; expected a dataset made by `gcsl-data expand`")
+        if not path.is_file():
+            raise DataError("GD6501", f"{root} has no {MANIFEST_NAME}, so it holds no finished dataset; build it again")
+        if path.stat().st_size > MAX_MANIFEST_BYTES:
+            raise DataError(
+                "GD6502", f"{path} is larger than {MAX_MANIFEST_BYTES} bytes; this is not one of our manifests"
+            )
+        content = path.read_bytes()
     try:
-        return parse(path.read_bytes())
+        return parse(content)
     except (ValueError, RecursionError) as error:
         raise DataError(
             "GD6503", f"{path} is not valid JSON ({error}); restore it or build the dataset again"
@@ -257,7 +261,7 @@ def verified_shard(folder: str | os.PathLike[str], shard: Shard) -> Path:
         raise DataError("GD6508", f"{path} is not a regular file; restore it or build the dataset again")
     if info.st_size != shard.bytes:
         raise DataError("GD6509", f"{path} has {info.st_size} bytes, the manifest says {shard.bytes}; restore it")
-    with path.open("rb") as file:
+    with reading(path), path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if digest != shard.sha256:
         raise DataError("GD6510", f"{path} is damaged: its SHA-256 is not the manifest's; restore it or build again")

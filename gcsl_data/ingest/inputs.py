@@ -14,7 +14,7 @@ from pathlib import Path
 
 import polars as pl
 
-from gcsl_data.errors import DataError, InputError, UsageError
+from gcsl_data.errors import DataError, InputError, UsageError, reading
 from gcsl_data.fit import Direction
 from gcsl_data.ingest.fault import Faults
 from gcsl_data.ingest.formats import LOG_FORMATS, LogFormat
@@ -26,6 +26,7 @@ RECORDS_KEY, DIRECTION_KEY, ASPECTS_KEY = "gcsl.records", "gcsl.direction", "gcs
 RECORDS_VERSION = "1"
 STDIN = "-"
 STDIN_NAME = "stdin"
+_MIXED_TOLD = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ def find_logs(patterns: Sequence[str]) -> tuple[Log, ...]:
         named.append((STDIN_NAME, _copied_stdin()))
     if twice := [uri for uri, count in Counter(uri for uri, _ in named).items() if count > 1]:
         raise UsageError("GD0218", f"two logs are both called {twice[0]}; rename one, or read them apart")
-    empty = [(uri, path) for uri, path in named if path.is_file() and _is_blank(path)]
+    empty = [(uri, path) for uri, path in named if _is_blank(path)]
     full = [entry for entry in named if entry not in empty]
     # An empty log among others is worth a word; alone it is an error, which reading it raises.
     logs = sorted((_log(path, uri) for uri, path in full or empty), key=lambda log: log.uri)
@@ -102,14 +103,15 @@ def _relative(found: list[tuple[str, Path]]) -> list[tuple[str, Path]]:
 def _is_blank(path: Path) -> bool:
     """Whether a small file has nothing but white space in it."""
     try:
-        return path.stat().st_size <= HEAD_BYTES and not path.read_bytes().strip()
+        return path.is_file() and path.stat().st_size <= HEAD_BYTES and not path.read_bytes().strip()
     except OSError:  # reading it says why
         return False
 
 
 def _matches(pattern: str) -> list[Path]:
-    if Path(pattern).exists():
-        return [Path(pattern)]
+    with reading(pattern):
+        if Path(pattern).exists():
+            return [Path(pattern)]
     found = [Path(match) for match in sorted(glob.glob(pattern, recursive=True))]  # noqa: PTH207 (absolute patterns)
     if not found:
         raise InputError("GD6602", f"{pattern}: no such log; give the path or a quoted pattern of one")
@@ -128,8 +130,10 @@ def _log(path: Path, uri: str) -> Log:
         uri.encode()
     except UnicodeEncodeError:
         raise InputError("GD6605", f"{path!r}: the name is not UTF-8; rename the log") from None
-    if not path.is_file():
-        kind = "a folder; give a quoted pattern of logs" if path.is_dir() else "not a regular file; use - for a stream"
+    with reading(path):
+        is_file, is_folder = path.is_file(), path.is_dir()
+    if not is_file:
+        kind = "a folder; give a quoted pattern of logs" if is_folder else "not a regular file; use - for a stream"
         raise InputError("GD6606", f"{path} is {kind}")
     modified_ns = path.stat().st_mtime_ns
     found = recognise(path)
@@ -147,7 +151,7 @@ def _log(path: Path, uri: str) -> Log:
         faults=plain.faults,
         scanned=plain.scanned,
         modified_ns=modified_ns,
-        notes=_notes(path, uri, found),
+        notes=(*_notes(path, uri, found), *_notes_on_mixed(uri, plain.faults, LOG_FORMATS[found.format].unit)),
         records=_ingested(plain.path) if found.format == "parquet" else None,
     )
 
@@ -186,3 +190,13 @@ def _notes(path: Path, uri: str, found: Recognised) -> tuple[str, ...]:
     if found.has_bom:
         notes.append(f"{uri} starts with a byte order mark; it is left out")
     return tuple(notes)
+
+
+def _notes_on_mixed(uri: str, faults: Faults, unit: str) -> list[str]:
+    notes = [
+        f"{uri}: {field.name} is of several types ({', '.join(field.places(unit))}); kept as JSON text"
+        for field in faults.mixed[:_MIXED_TOLD]
+    ]
+    if more := len(faults.mixed) - len(notes):
+        notes.append(f"{uri}: {more} more fields are of several types; kept as JSON text")
+    return notes

@@ -18,7 +18,8 @@ from gcsl_data.hashing import prompt_hash
 from gcsl_data.ingest.explain import UNREADABLE, explain
 from gcsl_data.ingest.fault import DECODING_REASONS
 from gcsl_data.ingest.inputs import Log
-from gcsl_data.ingest.reshape import split_conversation
+from gcsl_data.ingest.reshape import is_messages, split_conversation
+from gcsl_data.ingest.sql import needs, sees_other_rows
 from gcsl_data.recipe import RecordStage
 from gcsl_data.stages.rewards import numeric, reward, unread_reason
 
@@ -165,26 +166,32 @@ def _prompt_and_response(schema: pl.Schema, stage: RecordStage, log: Log) -> tup
 def _expression(field: str, stage: RecordStage, schema: pl.Schema, log: Log) -> pl.Expr:
     given = stage.rewards if field in stage.rewards else stage.map
     text = given.get(field, field)
+    flag = "--reward" if given is stage.rewards else "--map"
     try:
         expression = pl.sql_expr(text) if field in given else pl.col(field)
     except pl.exceptions.PolarsError as error:
-        flag = "--reward" if given is stage.rewards else "--map"
         raise UsageError("GD0205", f"{flag} {field}={shown(text)} is not a SQL expression: {error}") from None
     for column in expression.meta.root_names():
         if column not in schema:
             raise DataError(
                 "GD1201", f"{log.uri}: no column {column!r} for the {field}; {_offer(field, column, schema, log)}"
             )
-        if column in log.faults.mixed:
-            place = f"{log.uri}:{log.faults.mixed[column]}"
-            raise DataError("GD1215", f"{place}: {column!r} is no text here, as it is in other rows; make it one type")
+    for mixed in log.faults.mixed:
+        if needs(expression, schema, mixed.path):
+            said = " and ".join(mixed.places(log.format.unit))
+            raise DataError("GD1215", f"{log.uri}: the field {mixed.name!r} is {said}; make it one type")
+    if sees_other_rows(expression, schema):
+        raise UsageError(
+            "GD0231",
+            f"{flag} {field}={shown(text)} makes one row of several, or several of one; use the fields of the row alone",
+        )
     return expression
 
 
 def _offer(field: str, column: str, schema: pl.Schema, log: Log) -> str:
     """The likeliest columns, each with values of the first three rows: they are offered, never picked."""
     names = [name for name in schema if name != ROW_INDEX]
-    chats = [name for name in names if _is_messages(schema[name])]
+    chats = [name for name in names if is_messages(schema[name])]
     if field in ("prompt", "response") and chats:
         return f"say --map messages={chats[0]} (its last assistant turn is the response)"
     lower = {name.lower(): name for name in names}
@@ -227,7 +234,7 @@ def _paths(at: str, dtype: pl.DataType) -> list[str]:
 
 
 def _check_types(types: pl.Schema, uri: str) -> None:
-    if not (types["prompt"] == pl.String or _is_messages(types["prompt"])):
+    if not (types["prompt"] == pl.String or is_messages(types["prompt"])):
         raise DataError(
             "GD1203", f"{uri}: the prompt must be text or a list of {{role, content}}, found {types['prompt']}"
         )
@@ -235,10 +242,3 @@ def _check_types(types: pl.Schema, uri: str) -> None:
         is_number = types["response"].is_numeric()
         hint = "cast it: --map response='CAST(x AS VARCHAR)'" if is_number else "map a text column to it"
         raise DataError("GD1204", f"{uri}: the response must be text, found {types['response']}; {hint}")
-
-
-def _is_messages(dtype: pl.DataType) -> bool:
-    if not (isinstance(dtype, pl.List) and isinstance(dtype.inner, pl.Struct)):
-        return False
-    fields = {field.name: field.dtype for field in dtype.inner.fields}
-    return fields.get("role") == pl.String and fields.get("content") == pl.String

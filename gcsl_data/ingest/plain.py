@@ -37,7 +37,7 @@ def make_plain(path: Path, found: Recognised, *, name: str) -> Plain:
     log_format = LOG_FORMATS[found.format]
     copied = found.codec is not None or log_format.to_plain is not None or (found.has_bom and found.format == "jsonl")
     if copied:
-        copy = temporary_folder() / "plain"
+        copy = temporary_folder() / Path(name).name  # messages name it
         _copy(path, found, copy, name)
         path = copy
     scanned = log_format.scan(path)

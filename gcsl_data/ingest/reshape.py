@@ -18,3 +18,11 @@ def split_conversation(messages: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
     at = last_index_of_role(messages, "assistant")
     response = messages.list.get(at, null_on_oob=True).struct.field("content")
     return pl.when(at.is_not_null()).then(messages.list.head(at)), response
+
+
+def is_messages(dtype: pl.DataType) -> bool:
+    """Whether a column holds chat messages: lists of structs with at least a role and a content that are text."""
+    if not (isinstance(dtype, pl.List) and isinstance(dtype.inner, pl.Struct)):
+        return False
+    fields = {field.name: field.dtype for field in dtype.inner.fields}
+    return fields.get("role") == pl.String and fields.get("content") == pl.String

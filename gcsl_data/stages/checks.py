@@ -1,6 +1,6 @@
 """Which records can be used: named rules as expressions. A record is rejected only for what makes it unusable.
 
-Needs `fault`; adds `reject`: that, or the name of the first rule that a record breaks, or null. No row is dropped here.
+Needs `fault`; adds `reject`: that, or the name of the first rule that a record breaks, or null. No row is dropped by that.
 """
 
 from collections.abc import Callable, Sequence
@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import polars as pl
 
 from gcsl_data.columns import ROLES
-from gcsl_data.ingest.fault import DECODING_REASONS
+from gcsl_data.ingest.fault import DECODING_REASONS, EXCERPT_CHARACTERS
 from gcsl_data.ingest.reshape import last_index_of_role
 
 
@@ -34,6 +34,17 @@ def _bad_messages(is_text: bool) -> pl.Expr:
     return pl.lit(False) if is_text else _breaks_turns(pl.col("prompt"))
 
 
+def _has_nul(is_text: bool) -> pl.Expr:
+    """Tokenizers and databases end a text at a NUL character, or refuse it."""
+    prompt, content = pl.col("prompt"), pl.element().struct.field("content")
+    asked = _is_nul_in(prompt) if is_text else prompt.list.eval(_is_nul_in(content)).list.any()
+    return asked | _is_nul_in(pl.col("response"))
+
+
+def _is_nul_in(text: pl.Expr) -> pl.Expr:
+    return text.str.contains("\0", literal=True)
+
+
 REWARD_RULES: dict[str, Callable[[str], pl.Expr]] = {
     "null_reward": lambda name: pl.col(name).is_null(),
     "nonfinite_reward": lambda name: ~pl.col(name).is_finite(),
@@ -47,6 +58,7 @@ RULES: dict[str, Callable[[bool], pl.Expr]] = {
     "bad_messages": _bad_messages,
     "empty_prompt": _blank_prompt,
     "empty_response": lambda _: _is_blank(pl.col("response")),
+    "nul_in_text": _has_nul,
     "null_reward": lambda _: REWARD_RULES["null_reward"]("reward"),
     "nonfinite_reward": lambda _: REWARD_RULES["nonfinite_reward"]("reward"),
 }
@@ -58,6 +70,7 @@ REASONS = {
     "bad_messages": "the conversation has no user turn before the answer, no answer, an unknown role or a null content",
     "empty_prompt": "the prompt is missing or blank",
     "empty_response": "the response is missing or blank",
+    "nul_in_text": "the prompt or the response holds a NUL character",
     "null_reward": "the reward is null",
     "nonfinite_reward": "the reward is NaN or infinite",
 }
@@ -73,3 +86,11 @@ def flag_rejects(records: pl.LazyFrame, *, is_text: bool, aspects: Sequence[str]
         rules[name] = pl.any_horizontal(REWARD_RULES[name](aspect).fill_null(True) for aspect in aspects)
     broken = [pl.when(rule.fill_null(True)).then(pl.lit(name)) for name, rule in rules.items()]
     return records.with_columns(reject=pl.coalesce("fault", *broken))
+
+
+def rejected_rows(records: pl.LazyFrame, *, is_text: bool) -> pl.LazyFrame:
+    """Where each rejected record stands and why: source, row, reason, and how its prompt begins, else its response."""
+    prompt = pl.col("prompt") if is_text else pl.col("prompt").list.last().struct.field("content")
+    said = pl.when(prompt.str.contains(r"\S")).then(prompt).otherwise("response")
+    rejected = records.filter(pl.col("reject").is_not_null())
+    return rejected.select("source", "row", reason="reject", excerpt=said.str.slice(0, EXCERPT_CHARACTERS))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import jinja2
 
-from gcsl_data.errors import RecipeError
+from gcsl_data.errors import RecipeError, reading
 from gcsl_data.fit import Comparator, Direction, Fit
 from gcsl_data.recipe import GoalsStage, nearest
 from gcsl_data.resources import folder
@@ -148,8 +148,10 @@ def read_template(asked: str) -> tuple[str, str, str]:
     """Name, text and origin of a template: a file first, else a packaged one. Raises RecipeError (78)."""
     path = Path(asked)
     packaged = ALIASES.get(asked.removesuffix(".j2"), asked.removesuffix(".j2"))
-    if path.is_file():
-        name, origin, content = path.name, f"file {asked}", path.read_bytes()
+    with reading(asked, RecipeError, "GD7860"):
+        own = path.read_bytes() if path.is_file() else None
+    if own is not None:
+        name, origin, content = path.name, f"file {asked}", own
     elif packaged in packaged_templates():
         name, origin = f"{packaged}.j2", f"packaged template {packaged}"
         content = (folder("templates") / name).read_bytes()

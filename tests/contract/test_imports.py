@@ -16,6 +16,7 @@ dataset.decode dataset.goal dataset.files dataset
 dataset.manifest
 columns hashing lookup
 recipe ingest.fault ingest.recognise ingest.reshape
+ingest.examine ingest.mixed ingest.sql
 ingest.formats.*
 ingest.formats
 ingest.plain

@@ -1,8 +1,10 @@
 """Every row of every log is used, rejected or filtered, and the rejects say which, where and why."""
 
 import csv
+import hashlib
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gcsl_data.dataset.manifest import load
+from gcsl_data.ingest import examine
 from gcsl_data.stages.checks import REASONS
 
-from .support import examples, expand, gcsl_data, make_rows
+from .support import examples, expand, gcsl_data, make_rows, write_jsonl
 
 GOOD = [json.dumps(row) for row in make_rows([i / 16 for i in range(16)])]
 # A line of JSON lines -> why it is set aside; None: it is used; "" counts as nothing.
@@ -42,6 +45,8 @@ CSV: dict[tuple[str, ...], str | None] = {
     ("x", "r", "NaN"): "nonfinite_reward",
     ("x", "r", "-inf"): "nonfinite_reward",
     ("x", "r", "good"): "bad_reward",
+    ("caf\udce9", "r", "1"): "bad_utf8",
+    ("x", "r\0", "1"): "nul_in_text",
     (" ", "r", "1"): "empty_prompt",
     ("x", "", "1"): "empty_response",
     ("x", "r"): "ragged",
@@ -89,7 +94,7 @@ def csv_log(rows: list[tuple[str, ...]]) -> tuple[bytes, list[str | None]]:
     writer.writerow(["prompt", "response", "reward"])
     writer.writerows(rows)
     writer.writerows([f"p{i}", "r", str(i / 16)] for i in range(16))
-    return file.getvalue().encode(), [*(CSV[row] for row in rows), *([None] * 16)]
+    return file.getvalue().encode(errors="surrogateescape"), [*(CSV[row] for row in rows), *([None] * 16)]
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -159,4 +164,74 @@ def test_the_first_bad_row_and_the_number_of_the_others_are_told(tmp_path: Path)
     assert outcome.errors == [
         "error[GD1208]: a.jsonl:2: the line is JSON but no object (found [1]) (2 more rows cannot be used); "
         "use --on-error quarantine to set such rows aside"
+    ]
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b""])
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"prompt": "caf\xe9", "reward": 1}',
+        b"\x1b[31mplain words" + "\u202e\u00e9".encode() * 60,
+        b'{"x": "' + b"y" * (examine.MAX_LINE_BYTES - 7),
+        b'{"x": "' + b"y" * (examine.MAX_LINE_BYTES + 70_000),
+    ],
+    ids=["no UTF-8", "control characters", "at the limit", "over the limit"],
+)
+def test_a_line_that_cannot_be_decoded_is_found_by_its_hash(tmp_path: Path, line: bytes, end: bytes) -> None:
+    (tmp_path / "a.jsonl").write_bytes("".join(row + "\n" for row in GOOD).encode() + line + end)
+
+    expand(tmp_path / "out", tmp_path / "a.jsonl", **EVERYTHING)
+
+    (reject,) = map(json.loads, (_rejects(tmp_path / "out") or b"").splitlines())
+    assert (reject["line"], reject["row_sha256"]) == (17, hashlib.sha256(line).hexdigest())
+    assert reject["excerpt"].isprintable()
+    assert reject["excerpt"] == _escaped(line.decode("utf-8", "surrogateescape")[:80])
+
+
+def _escaped(text: str) -> str:
+    """As Python shows it, with its quotes and doubled backslashes undone."""
+    shown = repr(text.replace("\\", "/").replace("'", '"'))[1:-1]
+    return re.sub(r"\\udc([89a-f][0-9a-f])", r"\\x\1", shown)
+
+
+def test_a_record_of_csv_that_cannot_be_decoded_is_found_by_its_hash(tmp_path: Path) -> None:
+    good = "prompt,response,reward\n" + "".join(f"p{i},r,{i}\n" for i in range(16))
+    bad = [b'"caf\xe9\nau lait",r,1', b'p,"r\r\nr"']
+    (tmp_path / "a.csv").write_bytes(good.encode() + bad[0] + b"\r\n" + bad[1])
+
+    expand(tmp_path / "out", tmp_path / "a.csv", **EVERYTHING)
+
+    place = {"source": "a.csv", "byte": None}
+    found = [json.loads(line) for line in (_rejects(tmp_path / "out") or b"").splitlines()]
+    assert found == [
+        place | {"row": 17, "reason": "bad_utf8", "line": 18, "detail": "byte 0xe9"}
+        | {"excerpt": '"caf\\xe9\\nau lait",r,1', "row_sha256": hashlib.sha256(bad[0]).hexdigest()},
+        place | {"row": 18, "reason": "ragged", "line": 20, "detail": "2 fields, the header has 3"}
+        | {"excerpt": 'p,"r\\r\\nr"', "row_sha256": hashlib.sha256(bad[1]).hexdigest()},
+    ]  # fmt: skip
+
+
+def test_a_record_of_a_json_document_has_no_line_to_be_found_by(tmp_path: Path) -> None:
+    records = [*map(json.loads, GOOD), {"prompt": "x", "response": "r", "reward": float("nan")}]
+    (tmp_path / "a.json").write_text(json.dumps(records, indent=1))
+
+    expand(tmp_path / "out", tmp_path / "a.json", **EVERYTHING)
+
+    assert [json.loads(line) for line in (_rejects(tmp_path / "out") or b"").splitlines()] == [
+        {"source": "a.json", "row": 17, "reason": "nonfinite_number", "detail": "found NaN"}
+    ]
+
+
+def test_a_rejected_record_shows_how_its_prompt_begins_else_its_response(tmp_path: Path) -> None:
+    turns = [{"role": "user", "content": "One?"}, {"role": "user", "content": "Two?\x07" + "x" * 99}]
+    good = {"prompt": turns, "response": "r"}
+    rows = [*({**good, "reward": i} for i in range(9)), {**good, "reward": None}, {"response": " \n", "reward": 1}]
+    write_jsonl(tmp_path / "a.jsonl", rows)
+
+    expand(tmp_path / "out", tmp_path / "a.jsonl", **EVERYTHING)
+
+    assert [json.loads(line) for line in (_rejects(tmp_path / "out") or b"").splitlines()] == [
+        {"source": "a.jsonl", "row": 10, "reason": "null_reward", "excerpt": "Two?\\x07" + "x" * 75},
+        {"source": "a.jsonl", "row": 11, "reason": "bad_messages", "excerpt": " \\n"},
     ]

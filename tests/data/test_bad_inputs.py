@@ -18,7 +18,9 @@ and environment). Each case is run in both modes, `--on-error fail` and `quarant
 """
 
 import bz2
+import ctypes
 import gzip
+import hashlib
 import io
 import json
 import math
@@ -160,20 +162,65 @@ CASES: dict[str, Case] = {
         "bad_utf8",
         "the line is not UTF-8 (byte 0xe9)",
     ),
-    # Where bytes are no text, a CSV's rows cannot be told apart with certainty.
-    "07 bytes that are not UTF-8 in CSV": refused(CSV.encode() + b"caf\xe9,r,1\n", "it is not UTF-8", name="a.csv"),
+    "07 bytes that are not UTF-8 in CSV": rejected(
+        CSV.encode() + b"caf\xe9,r,1\n",
+        "bad_utf8",
+        "a.csv:201: the line is not UTF-8 (byte 0xe9)",
+        name="a.csv",
+        at=201,
+    ),
+    "07 bytes that are not UTF-8 in the reward of a TSV": rejected(
+        CSV.replace(",", "\t").encode() + b"p\tr\t\xff1\n", "bad_utf8", "(byte 0xff)", name="a.tsv", at=201
+    ),
+    "07 bytes that are not UTF-8 in a CSV's header": refused(
+        b"caf\xe9," + CSV.encode(), "a.csv:1: the header is not UTF-8", name="a.csv"
+    ),
+    "07 bytes that are not UTF-8 in a JSON document": refused(
+        json.dumps(GOOD).encode()[:-1] + b', {"prompt": "caf\xe9"}]', "a.json: it is not UTF-8", name="a.json"
+    ),
     "08 half a surrogate pair": rejected(
         LINES + '{"prompt": "\\ud800", "response": "r", "reward": 1}\n', "bad_unicode", "half of a surrogate pair"
     ),
     "08 a whole surrogate pair": accepted(LINES + '{"prompt": "\\ud83d\\udca1", "response": "r", "reward": 1}\n'),
     "09 an escaped NUL": rejected(
-        LINES + '{"prompt": "a\\u0000b", "response": "r", "reward": 1}\n', "nul_in_text", "a text holds a NUL character"
+        LINES + '{"prompt": "a\\u0000b", "response": "r", "reward": 1}\n',
+        "nul_in_text",
+        f"a.jsonl:{LAST}: the prompt or the response holds a NUL character",
     ),
+    "09 an escaped NUL in a JSON document": rejected(
+        json.dumps([*GOOD, {"prompt": "p", "response": "a\0b", "reward": 1}]),
+        "nul_in_text",
+        "a.json:201: the prompt or the response holds a NUL",
+        name="a.json",
+    ),
+    "09 an escaped NUL in a chat": rejected(
+        chat({"role": "system", "content": "\0"}, USER), "nul_in_text", "the prompt or the response holds a NUL"
+    ),
+    "09 a NUL in Parquet": rejected(
+        parquet(
+            FRAME.with_columns(prompt=pl.when(pl.int_range(pl.len()) == 7).then(pl.lit("a\0b")).otherwise("prompt"))
+        ),
+        "nul_in_text",
+        "a.parquet:8: the prompt or the response holds a NUL",
+        name="a.parquet",
+        at=8,
+    ),
+    "09 a NUL in Arrow": rejected(
+        arrow(
+            FRAME.with_columns(response=pl.when(pl.int_range(pl.len()) == 7).then(pl.lit("\0")).otherwise("response"))
+        ),
+        "nul_in_text",
+        "a.arrow:8: the prompt or the response holds a NUL",
+        name="a.arrow",
+        at=8,
+    ),
+    "09 a NUL that nobody maps": accepted(row(extra="a\0b")),
     "09 a raw NUL": rejected(
         LINES + '{"prompt": "a\0b", "response": "r", "reward": 1}\n', "bad_json", "Invalid control character"
     ),
-    # Kept as it is: readers of CSV and Parquet do not change it.
-    "09 a NUL in CSV": accepted(CSV + "a\0b,r,1\n", name="a.csv"),
+    "09 a NUL in CSV": rejected(
+        CSV + "a\0b,r,1\n", "nul_in_text", "the prompt or the response holds a NUL", name="a.csv", at=201
+    ),
     "10 a byte order mark": accepted(b"\xef\xbb\xbf" + LINES.encode(), "note: a.jsonl starts with a byte order mark"),
     "10 a byte order mark in CSV": accepted(
         b"\xef\xbb\xbf" + CSV.encode(), "starts with a byte order mark", name="a.csv"
@@ -233,8 +280,27 @@ CASES: dict[str, Case] = {
     "22 blank lines in CSV": accepted(CSV.replace("\np9,", "\n\n\np9,") + "\n\n", name="a.csv"),
     "23 a quote that is not closed": refused(
         CSV + 'p,"r,1\np,r,2\n',
-        "a.csv: the record that starts on line 202: unexpected end of data; close its quote",
+        "a.csv: the quote that opens on line 202 is never closed; close it",
         name="a.csv",
+    ),
+    "23 a quote that is not closed, after one over two lines": refused(
+        CSV + '"p\n""q""",r,1\n"p\nq\nr","r,2\np,r,3\n',
+        "a.csv: the quote that opens on line 206 is never closed; close it",
+        name="a.csv",
+    ),
+    "23 a quote that is not closed in the last field": refused(
+        CSV + 'p,r,"1\n', "a.csv: the quote that opens on line 202 is never closed; close it", name="a.csv"
+    ),
+    "23 a quote that is not closed in a header": refused(
+        'prompt,"response,reward\n' + CSV, "a.csv: the quote that opens on line 1 is never closed", name="a.csv"
+    ),
+    "23 a quote that is not closed in a compressed log": refused(
+        gzip.compress((CSV + 'p,"r,1\n').encode()),
+        "a.csv.gz: the quote that opens on line 202 is never closed",
+        name="a.csv.gz",
+    ),
+    "23 a quote inside a quoted field": refused(
+        CSV + '"p" q,r,1\n', "a.csv: the record that starts on line 202: ',' expected after '\"'", name="a.csv"
     ),
     "24 a header twice": refused(CSV.replace("response", "prompt", 1), 'the header names "prompt" twice', name="a.csv"),
     # A thousands separator or decimal comma is no number anywhere: such a row is set aside, and `--map` can mend it.
@@ -314,7 +380,12 @@ CASES: dict[str, Case] = {
     "42 booleans": accepted(lines(*make_rows([True, False, True])), "note: a.jsonl: the reward is true or false"),
     # Which of the two kinds is meant cannot be told, so no row is set aside for it.
     "42 booleans among numbers": refused(
-        row(reward=True), f"'reward' is a number on line 1 and true or false on line {LAST}; make it one type"
+        row(reward=True), f"the field 'reward' is a number on line 1 and true or false on line {LAST}; make it one"
+    ),
+    "42 booleans among numbers in a JSON document": refused(
+        json.dumps([*GOOD, {**GOOD[0], "reward": True}]),
+        "the field 'reward' is a number on record 1 and true or false on record 201; make it one type",
+        name="a.json",
     ),
     "43 numbers as text": accepted(
         lines(*make_rows(map(str, range(200)))), "note: a.jsonl: the reward is text; it is read as a number"
@@ -362,15 +433,40 @@ CASES: dict[str, Case] = {
     "53 an empty response": rejected(
         CSV + 'p,"",3\n', "empty_response", "the response is missing or blank", name="a.csv"
     ),
-    "54 prompts of two kinds": refused(row(prompt=[USER]), f"a.jsonl:{LAST}: 'prompt' is no text here"),
-    "54 prompts of two kinds, chats first": refused(
-        lines({**GOOD[0], "prompt": [USER]}) + LINES, "a.jsonl:1: 'prompt' is no text"
+    "54 prompts of two kinds": refused(
+        row(prompt=[USER]), f"a.jsonl: the field 'prompt' is text on line 1 and a list on line {LAST}; make it one type"
     ),
-    "54 answers of two kinds": refused(row(response={"text": "r"}), f"a.jsonl:{LAST}: 'response' is no text here"),
+    "54 prompts of two kinds, chats first": refused(
+        lines({**GOOD[0], "prompt": [USER]}) + LINES, "'prompt' is a list on line 1 and text on line 2"
+    ),
+    "54 contents of two kinds": refused(
+        chat({**USER, "content": [{"type": "text", "text": "Why?"}]}),
+        f"the field 'prompt[].content' is text on line 1 and a list on line {LAST}",
+    ),
+    "54 answers of two kinds": refused(
+        row(response={"text": "r"}), f"'response' is text on line 1 and an object on line {LAST}"
+    ),
     "54 prompts of two kinds in two files": Case(
         {"a.jsonl": LINES, "b.jsonl": CHATS}, "prompts are text in a.jsonl and chat messages in b.jsonl", 65
     ),
-    "54 other columns of two kinds": accepted(row(extra="x") + lines({**GOOD[0], "extra": {"y": 1}})),
+    "54 other columns of two kinds": accepted(
+        row(extra="x") + lines({**GOOD[0], "extra": {"y": 1}}),
+        "note: a.jsonl: extra is of several types (text on line 201, an object on line 202); kept as JSON text",
+    ),
+    "54 other columns of two kinds, kept": accepted(
+        row(extra=7) + lines({**GOOD[0], "extra": [1]}),
+        "extra is of several types (a number on line 201, a list on line 202); kept as JSON text",
+        flags="--keep extra",
+    ),
+    "54 inner columns of two kinds": accepted(
+        row(meta={"a": {"b": 1}}) + lines({**GOOD[0], "meta": {"a": {"b": {"c": 1}}}}),
+        "meta.a.b is of several types (a number on line 201, an object on line 202); kept as JSON text",
+    ),
+    "54 inner columns of two kinds in a JSON document": accepted(
+        json.dumps([*GOOD, {**GOOD[0], "meta": [{"a": 1}]}, {**GOOD[0], "meta": [{"a": []}]}]),
+        "meta[].a is of several types (a number on record 201, a list on record 202); kept as JSON text",
+        name="a.json",
+    ),
     "55 an unknown role": rejected(chat({**USER, "role": "human"}), "bad_messages", "an unknown role"),
     "55 no user turn": rejected(chat({**USER, "role": "system"}), "bad_messages", "the conversation has no user turn"),
     # Some templates take two system turns and some do not; that is for the trainer to say.
@@ -465,15 +561,45 @@ def test_every_number_of_the_catalogue_is_here_or_named_above() -> None:
     assert {name[:2] for name in CASES} | set(named.split()) == {f"{number:02}" for number in range(1, 81)}
 
 
-def test_01_a_log_without_permission_cannot_be_opened(tmp_path: Path) -> None:
-    log = write_jsonl(tmp_path / "log.jsonl", GOOD)
-    log.chmod(0)
-    if os.access(log, os.R_OK):
-        pytest.skip("this user may read everything")
+def _without_superpowers() -> None:
+    """Takes from root what lets it read everything (capabilities 1 and 2, by prctl's PR_CAPBSET_DROP)."""
+    if os.geteuid() == 0:
+        for capability in (1, 2):
+            ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)
 
-    outcome = gcsl_data("expand", "log.jsonl", cwd=tmp_path)
 
-    assert (outcome.status, outcome.errors[0]) == (66, "error[GD6604]: log.jsonl cannot be read: Permission denied")
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        ("expand secret/log.jsonl", 66, "error[GD6604]: secret/log.jsonl cannot be read: Permission denied"),
+        ("expand secret.jsonl", 66, "error[GD6604]: secret.jsonl cannot be read: Permission denied"),
+        ("stats secret/dataset", 66, "error[GD6604]: secret/dataset cannot be read: Permission denied"),
+        ("check secret", 66, "error[GD6604]: secret/manifest.json cannot be read: Permission denied"),
+        (f"expand {'x' * 300}", 66, f"error[GD6604]: {'x' * 300} cannot be read: File name too long"),
+        ("expand log.jsonl --recipe secret.jsonl", 78, "cannot read the recipe (Permission denied)"),
+        ("expand log.jsonl --recipe secret/x", 78, "cannot read the recipe (Permission denied)"),
+        (
+            "expand log.jsonl --template secret.jsonl",
+            78,
+            "error[GD7860]: secret.jsonl cannot be read: Permission denied",
+        ),
+        ("expand log.jsonl -o secret/out", 73, "secret/out: Permission denied; choose another --out"),
+        ("schema diff log.jsonl secret/x.schema.json", 66, "secret/x.schema.json cannot be read: Permission denied"),
+    ],
+)
+def test_01_and_76_what_may_not_be_read_or_written_is_told(
+    tmp_path: Path, arguments: str, status: int, message: str
+) -> None:
+    write_jsonl(tmp_path / "log.jsonl", GOOD)
+    write_jsonl(tmp_path / "secret.jsonl", GOOD).chmod(0)
+    (tmp_path / "secret").mkdir(mode=0)
+
+    done = gcsl_data_process(*arguments.split(), cwd=tmp_path, preexec_fn=_without_superpowers)
+
+    (tmp_path / "secret").chmod(0o700)
+    assert (done.returncode, done.stderr.decode().count("error[")) == (status, 1)
+    assert message[:250] in done.stderr.decode()
+    assert tree(tmp_path) == ["log.jsonl", "secret", "secret.jsonl"]
 
 
 def test_07_the_place_of_a_bad_byte_is_told(tmp_path: Path) -> None:
@@ -482,9 +608,22 @@ def test_07_the_place_of_a_bad_byte_is_told(tmp_path: Path) -> None:
 
     gcsl_data("expand", "log.jsonl", "-o", "out", "--on-error", "quarantine", cwd=tmp_path)
 
-    (reject,) = map(json.loads, (tmp_path / "out" / "_gcsl" / "rejects.jsonl").read_text().splitlines())
-    assert reject["line"] == reject["row"] == 202
-    assert reject["byte"] == len(LINES) + 1 + bad.index(b"\xe9")
+    assert rejects(tmp_path / "out") == [
+        {
+            "source": "log.jsonl",
+            "row": 202,
+            "reason": "bad_utf8",
+            "line": 202,
+            "byte": len(LINES) + 1 + bad.index(b"\xe9"),
+            "detail": "byte 0xe9",
+            "excerpt": '{"prompt": "caf\\xe9", "response": "r", "reward": 1}',
+            "row_sha256": hashlib.sha256(bad[:-1]).hexdigest(),
+        }
+    ]
+
+
+def rejects(out: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (out / "_gcsl" / "rejects.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
 def test_12_line_ends_change_no_example(tmp_path: Path) -> None:

@@ -43,6 +43,10 @@ def reasons(frame: pl.DataFrame, folder: Path) -> list[str | None]:
         (("", "", None), "empty_prompt"),
         (("0", "0", 0.0), None),
         (("\u200b", "r", 1.0), None),
+        (("a\0", "r", 1.0), "nul_in_text"),
+        (("p", "\0", 1.0), "nul_in_text"),
+        (("p", "\0", None), "nul_in_text"),
+        (("p\\0", "\\u0000", 1.0), None),
     ],
 )
 def test_a_text_row_is_rejected_for_the_first_rule_it_breaks(tmp_path: Path, row: tuple[Any, ...], reason: str) -> None:
@@ -69,6 +73,7 @@ def test_a_text_row_is_rejected_for_the_first_rule_it_breaks(tmp_path: Path, row
         ([{"role": "user", "content": None}], "bad_messages"),
         ([{"role": "user", "content": " "}], "empty_prompt"),
         ([USER, {"role": "user", "content": ""}], "empty_prompt"),
+        ([{"role": "system", "content": "a\0b"}, USER], "nul_in_text"),
     ],
 )
 def test_a_conversation_needs_a_user_turn_and_known_roles(tmp_path: Path, prompt: Any, reason: str | None) -> None:
@@ -105,8 +110,8 @@ def test_quarantine_sets_rows_aside_and_writes_down_why(tmp_path: Path) -> None:
     assert manifest.inputs[0].rejected == manifest.accounting.rejected
     lines = (tmp_path / "out" / "_gcsl" / "rejects.jsonl").read_text().splitlines()
     assert [json.loads(line) for line in lines] == [
-        {"source": "log.jsonl", "row": 8, "reason": "null_reward"},
-        {"source": "log.jsonl", "row": 201, "reason": "empty_prompt"},
+        {"source": "log.jsonl", "row": 8, "reason": "null_reward", "excerpt": "Task 7"},
+        {"source": "log.jsonl", "row": 201, "reason": "empty_prompt", "excerpt": "r"},
     ]
     assert not {8, 201} & {row["row"] for row in examples(tmp_path / "out")}
 

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import shutil
 import subprocess
 import tomllib
@@ -15,6 +16,7 @@ import pytest
 from gcsl_data import __version__
 from gcsl_data.cli import app
 from gcsl_data.dataset.manifest import load
+from gcsl_data.recipe import OTHER_VARIABLES, field_names
 
 from .support import (
     PROGRAM,
@@ -229,6 +231,29 @@ def test_flags_win_over_the_environment_over_the_file_over_defaults(tmp_path: Pa
     assert found["bins.decimals"] == (4, "file")
     assert found["goals.metric"] == ("a", "file")
     assert found["goals.filter"] == ("mean", "default")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("GCSL_BIN_COUNT", "no setting GCSL_BIN_COUNT for the environment; did you mean 'GCSL_BINS_COUNT'?"),
+        ("GCSL_TRACEBAK", "no setting GCSL_TRACEBAK for the environment; did you mean 'GCSL_TRACEBACK'?"),
+    ],
+)
+def test_a_misspelt_variable_is_a_usage_error(folder: Path, name: str, message: str) -> None:
+    outcome = gcsl_data("stats", "log.jsonl", cwd=folder, environment={name: "4"})
+
+    assert (outcome.status, outcome.out, outcome.errors) == (2, "", [f"error[GD0232]: {message}"])
+
+
+def test_every_variable_that_the_code_names_is_a_setting_or_is_listed() -> None:
+    paths = [REPOSITORY / "Makefile", REPOSITORY / "README.md", *REPOSITORY.glob("scripts/*")]
+    paths += [path for half in ("gcsl_data", "gcsl_train") for path in (REPOSITORY / half).rglob("*.py")]
+    texts = [path.read_text(encoding="utf-8") for path in paths if path.is_file()]
+    named = {name for text in texts for name in re.findall(r"\bGCSL_[A-Z_]+[A-Z]\b", text)}
+
+    assert "GCSL_TRACEBACK" in named
+    assert named <= {f"GCSL_{field.replace('.', '_').upper()}" for field in field_names()} | {*OTHER_VARIABLES}
 
 
 def test_set_reaches_every_setting(tmp_path: Path) -> None:

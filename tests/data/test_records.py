@@ -151,7 +151,9 @@ def test_rejects_stand_beside_the_records_and_go_with_them(folder: Path) -> None
     second = gcsl_data("ingest", "a.jsonl", *FLAGS, "--overwrite", cwd=folder)
 
     assert first.json["accounting"] == {"rows": 303, "used": 302, "rejected": {"null_reward": 1}, "filtered": {}}
-    assert [json.loads(line) for line in lines] == [{"source": "bad.jsonl", "row": 2, "reason": "null_reward"}]
+    assert [json.loads(line) for line in lines] == [
+        {"source": "bad.jsonl", "row": 2, "reason": "null_reward", "excerpt": "Task 1"}
+    ]
     assert second.status == 0
     assert not aside.exists()
 

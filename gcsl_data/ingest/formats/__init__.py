@@ -20,7 +20,8 @@ class LogFormat:
     `scan(path)` gives the log's columns plus `ROW_INDEX` (1-based), lazily. `find_faults(path, scanned)` looks for rows
     that a scan would refuse or silently change; `without(path, faults, target)` writes a copy with a placeholder for each
     of them. `to_plain(source, target, name)` turns what Polars does not scan into a file that it does. `disagreement(path)`
-    says what keeps the values of one field from being a column.
+    says what keeps the values of one field from being a column. `has_lines` says that a row of what is scanned is a line (or
+    some) of the log itself, and not of a copy.
     """
 
     scan: Callable[[Path], pl.LazyFrame]
@@ -28,6 +29,12 @@ class LogFormat:
     without: Callable[[Path, Faults, Path], None] | None = None
     to_plain: Callable[[BinaryIO, Path, str], None] | None = None
     disagreement: Callable[[Path], str | None] | None = None
+    has_lines: bool = True
+
+    @property
+    def unit(self) -> str:
+        """What a row number counts."""
+        return "line" if self.has_lines else "record"
 
 
 LOG_FORMATS: dict[FormatName, LogFormat] = {
@@ -36,7 +43,12 @@ LOG_FORMATS: dict[FormatName, LogFormat] = {
     "arrow-stream": LogFormat(arrow.scan, arrow.find_faults, to_plain=arrow.to_file),
     "jsonl": LogFormat(jsonl.scan, jsonl.find_faults, jsonl.without, disagreement=jsonl.disagreement),
     "json": LogFormat(
-        jsonl.scan, jsonl.find_faults, jsonl.without, to_plain=json.to_lines, disagreement=jsonl.disagreement
+        jsonl.scan,
+        jsonl.find_faults,
+        jsonl.without,
+        to_plain=json.to_lines,
+        disagreement=jsonl.disagreement,
+        has_lines=False,
     ),
     "csv": LogFormat(
         partial(csv.scan, separator=","), partial(csv.find_faults, separator=","), partial(csv.without, separator=",")

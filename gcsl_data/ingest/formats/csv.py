@@ -5,18 +5,30 @@ too many. Where it refuses, or a last column holds a null, Python's own reader c
 """
 
 import csv
+import re
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
 
 from gcsl_data.columns import ROW_INDEX
 from gcsl_data.errors import DataError, shown
-from gcsl_data.ingest.fault import Fault, Faults
+from gcsl_data.ingest.fault import Fault, Faults, fault_in
 
 MAX_FIELD_CHARACTERS = 64 * 1024 * 1024
+_NO_UTF8 = re.compile("[\udc80-\udcff]")  # as `surrogateescape` decodes such bytes
+
+
+class _Record(NamedTuple):
+    """Number (0 is the header), the line it starts on, its fields (none for a blank line), its text as it stands there."""
+
+    number: int
+    line: int
+    fields: list[str]
+    text: str
 
 
 def scan(path: Path, *, separator: str) -> pl.LazyFrame:
@@ -35,10 +47,10 @@ def scan(path: Path, *, separator: str) -> pl.LazyFrame:
 
 
 def find_faults(path: Path, scanned: pl.LazyFrame, *, separator: str) -> Faults:
-    """Rows with another number of fields than the header, and blank ones.
+    """Rows with another number of fields than the header, rows that are not UTF-8, and blank ones.
 
-    Raises DataError (65) for a header that names a column twice, for a quote that is never closed, and for bytes that are
-    not UTF-8: where those stand, rows cannot be told apart.
+    Raises DataError (65) for a header that names a column twice or is not UTF-8, and for a quote that is never closed: after
+    it rows cannot be told apart.
     """
     header = _header(path, separator)
     refused = False
@@ -53,11 +65,15 @@ def find_faults(path: Path, scanned: pl.LazyFrame, *, separator: str) -> Faults:
         refused = True
     rows: dict[int, Fault] = {}
     blank = []
-    for number, line, fields in _records(path, separator):
+    for number, line, fields, text in _records(path, separator):
         if not fields:
             blank.append(number)
+        elif bad := _NO_UTF8.search(text):
+            detail = f"byte {ord(bad[0]) - 0xDC00:#04x}"
+            rows[number] = fault_in(_raw(text), "bad_utf8", detail, line=line + text.count("\n", 0, bad.start()))
         elif len(fields) != len(header):
-            rows[number] = Fault("ragged", f"{len(fields)} fields, the header has {len(header)}", line)
+            detail = f"{len(fields)} fields, the header has {len(header)}"
+            rows[number] = fault_in(_raw(text), "ragged", detail, line=line)
     return Faults(rows, tuple(blank), misread=refused)
 
 
@@ -66,37 +82,61 @@ def without(path: Path, faults: Faults, target: Path, *, separator: str) -> None
     header = _header(path, separator)
     with target.open("x", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, delimiter=separator, lineterminator="\n")
-        for number, _, fields in _records(path, separator):
+        for number, _, fields, _ in _records(path, separator):
             writer.writerow(fields if fields and number not in faults.rows else [""] * len(header))
 
 
-def _records(path: Path, separator: str) -> Generator[tuple[int, int, list[str]]]:
-    """Record number (0 is the header), the line it starts on, and its fields (none for a blank line).
-
-    Blank lines before the header are left out.
-    """
+def _records(path: Path, separator: str) -> Generator[_Record]:
+    """All records, one after another. Blank lines before the header are left out."""
     csv.field_size_limit(MAX_FIELD_CHARACTERS)
     number = -1
     start = 1
+    read: list[str] = []  # the lines of the record at hand
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, delimiter=separator, strict=True)
+        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+            reader = csv.reader(_noted(file, read), delimiter=separator, strict=True)
             for fields in reader:
                 if fields or number >= 0:
                     number += 1
-                    yield number, start, fields
+                    yield _Record(number, start, fields, "".join(read))
                 start = reader.line_num + 1
-    except UnicodeDecodeError as error:
-        raise DataError("GD1108", f"{path.name}: it is not UTF-8 ({error.reason}); convert it to UTF-8") from None
+                read.clear()
     except csv.Error as error:
+        text = "".join(read)
+        opened = start + text.count("\n", 0, _open_quote(text, separator))
+        if "unexpected end" in str(error) or "field limit" in str(error):
+            raise DataError(
+                "GD1110", f"{path.name}: the quote that opens on line {opened} is never closed; close it"
+            ) from None
         raise DataError(
             "GD1110", f"{path.name}: the record that starts on line {start}: {error}; close its quote"
         ) from None
 
 
+def _noted(lines: Iterable[str], read: list[str]) -> Iterator[str]:
+    for line in lines:
+        read.append(line)
+        yield line
+
+
+def _open_quote(text: str, separator: str) -> int:
+    """Where the first field starts that does not end, in the text of a record that does not."""
+    whole = re.compile(rf'(?:"[^"]*(?:""[^"]*)*"|[^"{separator}\r\n][^{separator}\r\n]*|)(?:{separator}|\r?\n)')
+    at = 0
+    while (field := whole.match(text, at)) and field.end() > at:
+        at = field.end()
+    return at
+
+
+def _raw(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
 def _header(path: Path, separator: str) -> list[str]:
     with closing(_records(path, separator)) as records:
-        _, _, names = next(records, (0, 0, []))
+        _, line, names, text = next(records, _Record(0, 1, [], ""))
+    if _NO_UTF8.search(text):
+        raise DataError("GD1108", f"{path.name}:{line}: the header is not UTF-8; convert the log to UTF-8")
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise DataError("GD1111", f"{path.name}: the header names {shown(twice[0])} twice; rename one of them")

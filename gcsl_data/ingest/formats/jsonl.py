@@ -6,37 +6,26 @@ of a file that Polars refused, are read by Python's own decoder, which says what
 """
 
 import glob
+import hashlib
 import json
-import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
 from gcsl_data.columns import ROW_INDEX
-from gcsl_data.errors import shown
-from gcsl_data.ingest.fault import Fault, Faults
+from gcsl_data.ingest.examine import MAX_LINE_BYTES, examined
+from gcsl_data.ingest.fault import Fault, Faults, Mixed
+from gcsl_data.ingest.mixed import Kinds, as_text, other_type
 
-MAX_LINE_BYTES = 16 * 1024 * 1024
-MAX_DEPTH = 100
 PLACEHOLDER = b"{}"
 _PROBE = 64 * 1024
-MAX_INTEGER = 2**127 - 1
 # What Polars would change without a word; a raw NUL, NaN or 1e400 it refuses, so those need no pattern. Letters, digits and
 # underscores are escaped by nobody but one who hides a key.
-_SUSPICIOUS = r"\\u(?:[dD][89a-fA-F]|0000|003[0-9]|00[46][1-9a-fA-F]|00[57][0-9aA]|005[fF])"
-_HALF_SURROGATE = re.compile("[\ud800-\udfff]")
-
-
-class _FaultyError(ValueError):
-    """A line that cannot be used: the reason's name and more in words."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(detail)
-        self.reason = reason
+_SUSPICIOUS = r"\\u(?:[dD][89a-fA-F]|003[0-9]|00[46][1-9a-fA-F]|00[57][0-9aA]|005[fF])"
 
 
 def scan(path: Path) -> pl.LazyFrame:
@@ -46,78 +35,89 @@ def scan(path: Path) -> pl.LazyFrame:
 
 
 def find_faults(path: Path, scanned: pl.LazyFrame) -> Faults:
-    """Lines to set aside, and blank lines, by line number."""
-    texts: set[str] = set()
+    """Lines to set aside, blank lines, by line number, and fields of several types."""
+    schema: pl.Schema | None = None
     suspects = None
     # Polars would hold a line of any length, several times over.
     if not _may_have_long_line(path):
         with suppress(pl.exceptions.PolarsError):
             schema = scanned.collect_schema()
-            texts = {name for name, dtype in schema.items() if dtype == pl.String}
-            suspects = _suspicious_lines(path, schema)
+            suspects = _suspicious_lines(path, schema) | _lines_of_other_types(path, schema)
     if suspects is not None and not suspects:
         return Faults()
     rows: dict[int, Fault] = {}
-    nested: dict[str, int] = {}
+    kinds = Kinds()
     blank = []
+    if schema is not None and suspects is not None:
+        for name, dtype in schema.items():
+            kinds.below[name] = Kinds()
+            kinds.below[name].see_type(dtype)
     for number, start, line in _numbered_lines(path):
         if suspects is not None and number not in suspects:
             continue
         if not line.strip():
             blank.append(number)
             continue
-        found = _examined(line, number, start)
-        if isinstance(found, Fault):
+        found = examined(line, number, start)
+        if not isinstance(found, Fault):
+            kinds.see(found, number)
+        elif found.reason == "line_too_long":
+            rows[number] = replace(found, sha256=_hash_of_line(path, start))
+        else:
             rows[number] = found
-            continue
-        for name, value in found.items():
-            if isinstance(value, list | dict):
-                nested.setdefault(name, number)
-            elif isinstance(value, str) and suspects is None:
-                texts.add(name)
-    return Faults(rows, tuple(blank), mixed={name: row for name, row in nested.items() if name in texts})
+    mixed = tuple(kinds.mixed())
+    if mixed and suspects is not None:
+        mixed = _located(path, mixed, {*rows, *blank})
+    return Faults(rows, tuple(blank), mixed=mixed)
+
+
+def _lines_of_other_types(path: Path, schema: pl.Schema) -> set[int]:
+    """Numbers of lines that may hold a value of another type than the schema's."""
+    pattern = other_type(schema)
+    if pattern is None:
+        return set()
+    lines = pl.scan_lines(glob.escape(str(path)), row_index_name="number", row_index_offset=1)
+    return set(
+        lines.filter(pl.col("line").str.contains(pattern)).select("number").collect(engine="streaming")["number"]
+    )
+
+
+def _located(path: Path, mixed: tuple[Mixed, ...], gone: set[int]) -> tuple[Mixed, ...]:
+    """These fields with the first line of each of their kinds, without those that only faulty lines made mixed."""
+    kinds = Kinds()
+    for number, _, line in _numbered_lines(path):
+        if number not in gone:
+            kinds.see(json.loads(line), number)
+            if all(map(kinds.has, mixed)):
+                break
+    paths = {field.path for field in mixed}
+    return tuple(field for field in kinds.mixed() if field.path in paths)
 
 
 def disagreement(path: Path) -> str | None:
-    """The first field that has values of two kinds which no column holds, where they stand; None when there is none."""
-    kinds: dict[str, dict[str, int]] = {}
+    """The first field that has values of several kinds, and where they stand; None when there is none."""
+    kinds = Kinds()
     for number, _, line in _numbered_lines(path):
-        try:
-            value = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        for field, kind in _kinds(value, ""):
-            found = kinds.setdefault(field, {})
-            found.setdefault(kind, number)
-            if len(found) > 1 and set(found) != {"a number", "text"}:
-                first = next(iter(found))
-                return f"{field!r} is {first} on line {found[first]} and {kind} on line {number}"
-    return None
-
-
-def _kinds(value: Any, at: str) -> Iterator[tuple[str, str]]:
-    if isinstance(value, dict):
-        if at:
-            yield at, "an object"
-        for key, inner in value.items():
-            yield from _kinds(inner, f"{at}.{key}" if at else key)
-    elif isinstance(value, list):
-        yield at, "a list"
-        for inner in value:
-            yield from _kinds(inner, f"{at}[]")
-    elif isinstance(value, bool):
-        yield at, "true or false"
-    elif value is not None:
-        yield at, "text" if isinstance(value, str) else "a number"
+        with suppress(ValueError, RecursionError):
+            kinds.see(json.loads(line), number)
+    first = next(kinds.mixed(), None)
+    return first and f"{first.name!r} is {' and '.join(first.places('line'))}"
 
 
 def without(path: Path, faults: Faults, target: Path) -> None:
-    """A copy of the file in which faulty and blank lines are empty objects, so that row numbers stay line numbers."""
+    """A copy of the file in which faulty and blank lines are empty objects, so that row numbers stay line numbers.
+
+    Fields of several types are JSON text in it.
+    """
     gone = {*faults.rows, *faults.blank}
+    mixed = [field.path for field in faults.mixed]
     with target.open("xb") as file:
         for number, _, line in _numbered_lines(path):
-            file.write(PLACEHOLDER if number in gone else line.rstrip(b"\r\n"))
-            file.write(b"\n")
+            if number in gone:
+                line = PLACEHOLDER
+            elif mixed:
+                line = json.dumps(as_text(json.loads(line), mixed), ensure_ascii=False).encode()
+            file.write(line.rstrip(b"\r\n") + b"\n")
 
 
 def _suspicious_lines(path: Path, schema: pl.Schema) -> set[int]:
@@ -189,70 +189,14 @@ def _numbered_lines(path: Path) -> Iterator[tuple[int, int, bytes]]:
             start += length
 
 
-def _examined(line: bytes, number: int, start: int) -> Fault | dict[str, Any]:
-    """What is wrong with a line, else its object."""
-    if len(line) > MAX_LINE_BYTES + 1:
-        return Fault("line_too_long", f"more than {MAX_LINE_BYTES} bytes", number, start)
-    try:
-        text = line.decode("utf-8")
-        value = json.loads(
-            text,
-            parse_constant=_no_constant,
-            parse_float=_finite_float,
-            parse_int=_readable_integer,
-            object_pairs_hook=_unique_keys,
-        )
-        if not isinstance(value, dict):
-            raise _FaultyError("not_object", f"found {shown(value)}")
-        _check_texts(value)
-    except _FaultyError as error:
-        return Fault(error.reason, str(error), number, start)
-    except UnicodeDecodeError as error:
-        return Fault("bad_utf8", f"byte {line[error.start]:#04x}", number, start + error.start)
-    except RecursionError:
-        return Fault("too_deep", f"more than {MAX_DEPTH} levels", number, start)
-    except ValueError as error:
-        return Fault("bad_json", str(error), number, start)
-    return value
-
-
-def _no_constant(name: str) -> None:
-    raise _FaultyError("nonfinite_number", f"found {name}")
-
-
-def _finite_float(text: str) -> float:
-    value = float(text)
-    if value in (float("inf"), float("-inf")):
-        raise _FaultyError("nonfinite_number", f"found {text}")
-    return value
-
-
-def _readable_integer(text: str) -> int:
-    if len(text) > 40 or abs(int(text)) > MAX_INTEGER:
-        raise _FaultyError("nonfinite_number", f"found {shown(text)}")
-    return int(text)
-
-
-def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    keys = dict(pairs)
-    if len(keys) < len(pairs):
-        twice = next(key for key, n in Counter(key for key, _ in pairs).items() if n > 1)
-        raise _FaultyError("duplicate_key", f"key {shown(twice)}")
-    return keys
-
-
-def _check_texts(value: Any, depth: int = 1) -> None:
-    if depth > MAX_DEPTH:
-        raise _FaultyError("too_deep", f"more than {MAX_DEPTH} levels")
-    if isinstance(value, str):
-        if "\x00" in value:
-            raise _FaultyError("nul_in_text", f"in {shown(value)}")
-        if _HALF_SURROGATE.search(value):
-            raise _FaultyError("bad_unicode", "half of a surrogate pair")
-    elif isinstance(value, list):
-        for item in value:
-            _check_texts(item, depth + 1)
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            _check_texts(key, depth + 1)
-            _check_texts(item, depth + 1)
+def _hash_of_line(path: Path, start: int) -> str:
+    """SHA-256 in hex of the line at a byte, without its line end, whatever its length."""
+    digest = hashlib.sha256()
+    held = b""  # the last bytes may be the line end, in two pieces
+    with path.open("rb") as file:
+        file.seek(start)
+        while not held.endswith(b"\n") and (piece := file.readline(_PROBE)):
+            digest.update((held + piece)[:-2])
+            held = (held + piece)[-2:]
+    digest.update(held.removesuffix(b"\n").removesuffix(b"\r"))
+    return digest.hexdigest()
