@@ -15,6 +15,7 @@ errors fit resources
 dataset.decode dataset.goal dataset.files dataset
 dataset.manifest
 columns hashing lookup
+stages.builders stages.builders.settings
 recipe ingest.fault ingest.recognise ingest.reshape
 ingest.formats.*
 ingest.formats
@@ -23,9 +24,11 @@ ingest.remote
 ingest.inputs
 ingest.explain ingest.rejects stages.bins stages.rewards stages.splits
 ingest.mapping ingest stages.checks stages.snap engines
-stages.fitting stages.templates
-stages.formulations stages.goal_filter
-census stages.render stages
+stages.fitting stages.templates stages.builders.built stages.builders.smoothing
+stages.formulations stages.goal_filter stages.builders.advantage
+census stages.render stages.builders.pairs stages.builders.unpaired stages.builders.negatives stages.builders.best
+stages.builders.groups stages.builders.weights stages.builders.steerlm stages
+stages.builders.rows
 plan engines.local extremes
 measure dataset.shards dataset.card dataset.find schemas
 build records log_schema
