@@ -3,7 +3,7 @@
 import statistics
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gcsl_data.stages.builders.best import to_best
@@ -19,6 +19,7 @@ def by_group(records: list[Record]) -> list[list[Record]]:
     return list(found.values())
 
 
+@settings(deadline=None)
 @given(logs(), st.booleans())
 def test_groups_are_those_of_the_reference(records: list[Record], chat: bool) -> None:
     rows, dropped = collected(to_groups(frame(records, chat=chat)))
@@ -64,6 +65,7 @@ def test_a_group_stands_together_where_its_first_record_stood() -> None:
     assert [row["row"] for row in rows] == [1, 3, 2, 4]
 
 
+@settings(deadline=None)
 @given(logs(), st.integers(1, 3))
 def test_the_best_are_those_of_the_reference(records: list[Record], best: int) -> None:
     rows, dropped = collected(to_best(frame(records), best=best))

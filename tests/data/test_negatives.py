@@ -1,6 +1,6 @@
 """One chosen and several rejected responses, against a plain reference."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gcsl_data.stages.builders.negatives import to_negatives
@@ -21,6 +21,7 @@ def reference(records: list[Record], negatives: int) -> list[tuple[Record, list[
     return found
 
 
+@settings(deadline=None)
 @given(logs(), st.integers(1, 4), st.booleans())
 def test_rows_are_those_of_the_reference(records: list[Record], negatives: int, chat: bool) -> None:
     rows, dropped = collected(to_negatives(frame(records, chat=chat), negatives=negatives))

@@ -4,7 +4,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gcsl_data.stages.builders.pairs import to_pairs
@@ -26,6 +26,7 @@ def reference(records: list[Record], *, top: int | None, min_gap: float, distinc
     return found
 
 
+@settings(deadline=None)
 @given(logs(), st.sampled_from([1, 2, 5, None]), st.sampled_from([0.0, 0.1, 0.2]), st.booleans(), st.booleans())
 def test_pairs_are_those_of_the_reference(
     records: list[Record], top: int | None, min_gap: float, distinct: bool, chat: bool
@@ -48,6 +49,7 @@ def test_pairs_are_those_of_the_reference(
         assert len(set(members)) == len(members)
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from("xyz"), min_size=2, max_size=40), st.integers(1, 3), st.data())
 def test_the_largest_gaps_are_found_among_many_equal_responses(
     responses: list[str], top: int, data: st.DataObject

@@ -3,7 +3,7 @@
 import decimal
 
 import polars as pl
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gcsl_data.stages.builders.steerlm import Attribute, attribute_string, to_steered
@@ -18,6 +18,7 @@ def rounded(value: float) -> int:
     return int(decimal.Decimal(value).quantize(decimal.Decimal(1), rounding=decimal.ROUND_HALF_UP))
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(-9.5, 9.5), st.sampled_from([0.0, 0.05, 0.1, 0.3, 0.5, 0.9])), min_size=1))
 def test_each_record_gets_its_own_values(aspects: list[tuple[float, float]]) -> None:
     records = frame(make_records([0] * len(aspects))).with_columns(

@@ -38,13 +38,16 @@ def to_negatives(records: pl.LazyFrame, *, negatives: int = 3, keep: tuple[str, 
         .filter(position("unit", "text") == 0)
         .filter(position("unit") < negatives)
     )
-    texts = logged.select(pl.col(ORDER).alias("order"), "response", *_LABELS)
+    # Only what stands in a row is held in memory.
+    is_rejected = logged.join(rejected, left_on=ORDER, right_on="order", how="semi")
+    is_chosen = logged.join(rejected, left_on=ORDER, right_on="chosen_order", how="semi")
+    texts = is_rejected.select(pl.col(ORDER).alias("order"), "response", *_LABELS)
     listed = (
         rejected.join(texts, on="order", maintain_order="left")
         .group_by("unit", "chosen_order", "chosen_reward", maintain_order=True)
         .agg(rejected="response", rejected_reward="reward", **{f"rejected_{name}": pl.col(name) for name in _LABELS})
     )
-    of_chosen = logged.select("prompt", "group", *_LABELS, *keep, chosen_order=ORDER, chosen="response")
+    of_chosen = is_chosen.select("prompt", "group", *_LABELS, *keep, chosen_order=ORDER, chosen="response")
     rows = listed.drop("unit").join(of_chosen, on="chosen_order", maintain_order="left").select(
         "prompt", "chosen", "rejected", "chosen_reward", "rejected_reward", pl.lit(1.0).alias("weight"), "group",
         *_LABELS, pl.lit(0, pl.Int32).alias("copy"), *(f"rejected_{name}" for name in _LABELS), *keep,

@@ -43,8 +43,11 @@ def to_pairs(
     logged = numbered(records)
     slim = members(logged)
     pairs = _paired(slim, top=top, min_gap=min_gap, distinct_members=distinct_members)
-    of_chosen = logged.select("prompt", "group", *_LABELS, *keep, chosen_order=ORDER, chosen="response")
-    of_rejected = logged.select(
+    # Only what stands in a pair is held in memory.
+    is_chosen = logged.join(pairs, left_on=ORDER, right_on="chosen_order", how="semi")
+    is_rejected = logged.join(pairs, left_on=ORDER, right_on="rejected_order", how="semi")
+    of_chosen = is_chosen.select("prompt", "group", *_LABELS, *keep, chosen_order=ORDER, chosen="response")
+    of_rejected = is_rejected.select(
         rejected_order=ORDER, rejected="response", **{f"rejected_{name}": pl.col(name) for name in _LABELS}
     )
     rows = (
