@@ -52,6 +52,64 @@ EXAMPLE = (
     PART,
 )
 
+_ID = Column("id", pl.String(), "first 16 hex digits of SHA-256 over source, row, part and copy")
+_PROMPT = Column("prompt", MESSAGES, "the record's prompt")
+_COMPLETION = Column("completion", MESSAGES, "the response: one assistant message, or text")
+_CHOSEN = Column("chosen", MESSAGES, "the better response: one assistant message, or text")
+_CHOSEN_REWARD = Column("chosen_reward", pl.Float64(), "the grade of the chosen response")
+_WEIGHT = Column("weight", pl.Float64(), "weight of the row in the loss")
+_COPY = Column("copy", pl.Int32(), "running number of the row among those of its record, from 0")
+_LABELS = (GROUP, SOURCE, ROW, PART, _COPY)
+
+# Kinds of dataset for other methods, in the forms that TRL reads. In pairs, source, row and part are those of the chosen.
+PAIRS = (
+    _ID,
+    _PROMPT,
+    _CHOSEN,
+    Column("rejected", MESSAGES, "the worse response: one assistant message, or text"),
+    _CHOSEN_REWARD,
+    Column("rejected_reward", pl.Float64(), "the grade of the rejected response"),
+    _WEIGHT,
+    Column("smoothing", pl.Float64(), "label smoothing of the pair, 0 to less than 0.5"),
+    *_LABELS,
+    Column("rejected_source", pl.String(), "the log file of the rejected response"),
+    Column("rejected_row", pl.Int64(), "its 1-based record number"),
+    Column("rejected_part", pl.Int32(), "which response of its row"),
+)
+UNPAIRED = (
+    _ID,
+    _PROMPT,
+    _COMPLETION,
+    Column("label", pl.Boolean(), "whether the response is a good one"),
+    REWARD,
+    _WEIGHT,
+    *_LABELS,
+)
+MULTI_NEGATIVE = (
+    _ID,
+    _PROMPT,
+    _CHOSEN,
+    Column("rejected", pl.List(MESSAGES), "worse responses, the lowest reward first"),
+    _CHOSEN_REWARD,
+    Column("rejected_reward", pl.List(pl.Float64()), "the grade of each rejected response"),
+    _WEIGHT,
+    *_LABELS,
+    Column("rejected_source", pl.List(pl.String()), "the log file of each rejected response"),
+    Column("rejected_row", pl.List(pl.Int64()), "their 1-based record numbers"),
+    Column("rejected_part", pl.List(pl.Int32()), "which response of their rows"),
+)
+GROUPS = (
+    _ID,
+    _PROMPT,
+    _COMPLETION,
+    REWARD,
+    Column("advantage", pl.Float64(), "how many standard deviations the reward is above the mean of its group"),
+    _WEIGHT,
+    *_LABELS,
+)
+
+KINDS = {"examples": EXAMPLE, "pairs": PAIRS, "unpaired": UNPAIRED, "multi-negative": MULTI_NEGATIVE, "groups": GROUPS}
+
 # Names that the plan uses itself, so a kept column of a log cannot have them.
 OUR_COLUMNS = frozenset(
     {column.name for column in (*RECORD, *EXAMPLE)}

@@ -15,6 +15,7 @@ errors fit resources
 dataset.decode dataset.goal dataset.files dataset
 dataset.manifest
 columns hashing lookup
+stages.builders stages.builders.settings
 recipe ingest.fault ingest.recognise ingest.reshape
 ingest.examine ingest.mixed ingest.sql
 ingest.formats.*
@@ -24,10 +25,12 @@ ingest.remote
 ingest.inputs
 ingest.explain ingest.rejects stages.bins stages.rewards stages.splits stages.template_syntax
 ingest.mapping ingest stages.checks stages.snap stages.thresholds engines frozen
-stages.fitting stages.templates stages.aspects
-stages.formulations stages.goal_filter
+stages.fitting stages.templates stages.aspects stages.builders.built stages.builders.smoothing
+stages.formulations stages.goal_filter stages.builders.advantage
 stages.labels stages.wording
-census stages.render stages
+census stages.render stages.builders.pairs stages.builders.unpaired stages.builders.negatives stages.builders.best
+stages.builders.groups stages.builders.weights stages.builders.steerlm stages
+stages.builders.rows
 plan engines.local extremes inference
 measure dataset.shards dataset.card dataset.find schemas
 build records log_schema dataset.verified
