@@ -54,11 +54,11 @@ def read_fit(path: Path) -> Fit:
     try:
         content = file.read_bytes()
     except OSError as error:
-        raise InputError("GD6607", f"{file}: cannot read the fit ({error.strerror})") from None
+        raise InputError("GD6615", f"{file}: cannot read the fit ({error.strerror})") from None
     try:
         fit = decode(Fit, parse(content))
     except (ValueError, RecursionError) as error:
-        raise DataError("GD6520", f"{file} is no fit: {error}; make one with gcsl-data fit") from None
+        raise DataError("GD6540", f"{file} is no fit: {error}; make one with gcsl-data fit") from None
     for problem in fit.contradictions():
-        raise DataError("GD6521", f"{file}: {problem}; make it again with gcsl-data fit")
+        raise DataError("GD6541", f"{file}: {problem}; make it again with gcsl-data fit")
     return fit

@@ -112,10 +112,10 @@ def _template(folder: Path, manifest: Manifest) -> GoalTemplate:
     scale = (noted.scale[0], noted.scale[1]) if noted.scale else None
     stage = GoalsStage.model_construct(template=str(path), metric=noted.metric, scale=scale, formulation="gcsl-bey-nl")
     if not path.is_file():
-        raise DataError("GD6522", f"{path} is missing; restore it or build the dataset again")
+        raise DataError("GD6542", f"{path} is missing; restore it or build the dataset again")
     template = load_template(
         stage, manifest.fit.direction, form="value" if manifest.fit.form == "value" else "threshold"
     )
     if template.sha256 != noted.sha256:
-        raise DataError("GD6523", f"{path} is not the template that the dataset was made with; restore it")
+        raise DataError("GD6543", f"{path} is not the template that the dataset was made with; restore it")
     return template

@@ -47,13 +47,13 @@ def shape(path: str) -> dict[str, Any]:
     try:
         document = json.loads(content)
     except (RecursionError, ValueError) as error:
-        raise DataError("GD6511", f"{path} is no JSON Schema: {error}") from None
+        raise DataError("GD6514", f"{path} is no JSON Schema: {error}") from None
     if not isinstance(document, dict) or "properties" not in document:
-        raise DataError("GD6511", f"{path} is no JSON Schema of rows: it has no properties")
+        raise DataError("GD6514", f"{path} is no JSON Schema of rows: it has no properties")
     try:
         jsonschema.Draft202012Validator.check_schema(document)
     except jsonschema.SchemaError as error:
-        raise DataError("GD6511", f"{path} is no JSON Schema: {error.json_path}: {error.message}") from None
+        raise DataError("GD6514", f"{path} is no JSON Schema: {error.json_path}: {error.message}") from None
     return document
 
 

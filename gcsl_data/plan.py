@@ -109,7 +109,7 @@ def make_plan(logs: tuple[Log, ...], recipe: Recipe) -> Plan:
     records, aspects, notes = all_records(logs, recipe.record)
     if (aspects and formulation.form in ("interval", "value")) or (aspects and not formulation.has_thresholds):
         raise UsageError(
-            "GD0220",
+            "GD0250",
             f"--formulation {recipe.goals.formulation} speaks of one reward, and there are {len(aspects)}; "
             "use gcsl-bey-nl, gcsl-bey-snl, gcsl-bey, gcsl or sft-aug, or map one of them",
         )
@@ -133,10 +133,10 @@ def _templates(recipe: Recipe, formulation: Formulation, aspects: dict[str, Dire
     """The template of each aspect; of several, each says its part in a short sentence unless another is named."""
     form, stage = formulation.form, recipe.goals
     if unknown := [name for name in stage.aspects if name not in aspects]:
-        raise UsageError("GD0221", f"goals.aspects.{unknown[0]}: no such aspect; {nearest(unknown[0], list(aspects))}")
+        raise UsageError("GD0251", f"goals.aspects.{unknown[0]}: no such aspect; {nearest(unknown[0], list(aspects))}")
     if form is None or form == "token":
         if stage.template:
-            raise UsageError("GD0222", f"--formulation {stage.formulation} writes no sentence; leave out --template")
+            raise UsageError("GD0252", f"--formulation {stage.formulation} writes no sentence; leave out --template")
         return {}
     if not aspects:
         default = formulation.templates[recipe.record.direction] if formulation.templates else None

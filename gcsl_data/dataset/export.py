@@ -96,7 +96,7 @@ def _columns(manifest: Manifest, to: str) -> tuple[str, ...]:
     if to != "trl":
         return tuple(column.name for column in manifest.columns)
     if manifest.kind not in TRAINER_COLUMNS:
-        raise UsageError("GD0231", f"no trainer of TRL takes a dataset of kind {manifest.kind}; export it to parquet")
+        raise UsageError("GD0236", f"no trainer of TRL takes a dataset of kind {manifest.kind}; export it to parquet")
     return TRAINER_COLUMNS[manifest.kind]
 
 
@@ -105,7 +105,7 @@ def _splits(manifest: Manifest, asked: str | None) -> list[str]:
     if asked is None:
         return full
     if asked not in full:
-        raise UsageError("GD0232", f"no split {asked!r} with rows in it; this dataset has {', '.join(full)}")
+        raise UsageError("GD0237", f"no split {asked!r} with rows in it; this dataset has {', '.join(full)}")
     return [asked]
 
 

@@ -151,7 +151,7 @@ def make_manifest(shard: Shard, schema: pa.Schema, *, text: bool) -> Manifest:
             edge_hex=edge.hex(),
             printed=printed[k - 1],
             bound=edge,
-            dropped=None,
+            dropped="filter" if k == 1 else None,
             records=1,
             reached=1,
             mean_reward=edge,
