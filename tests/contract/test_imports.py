@@ -11,7 +11,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 # From the ground up. A module imports only from lines above its own; modules on one line do not know each other.
 LAYERS = """
-errors fit resources
+errors fit normalisation time_cuts resources
 dataset.decode dataset.goal dataset.files dataset
 dataset.manifest
 columns hashing lookup
@@ -21,9 +21,9 @@ ingest.formats
 ingest.plain
 ingest.remote
 ingest.inputs
-ingest.explain ingest.rejects stages.bins stages.rewards stages.splits
-ingest.mapping ingest stages.checks stages.snap engines
-stages.fitting stages.templates
+ingest.explain ingest.rejects stages.bins stages.ranks stages.rewards stages.splits stages.times
+ingest.mapping ingest stages.checks stages.normalise stages.snap engines
+stages.fitting stages.normalise_groups stages.templates
 stages.formulations stages.goal_filter
 census stages.render stages
 plan engines.local extremes
