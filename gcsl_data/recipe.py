@@ -116,7 +116,7 @@ class RecordStage(Stage):
         return self.directions.get(aspect, self.direction)
 
 
-MAPPED_FIELDS = ("prompt", "response", "reward", "group", "messages")
+MAPPED_FIELDS = ("prompt", "response", "reward", "group", "messages", "time")
 
 
 class ChecksStage(Stage):
