@@ -12,6 +12,7 @@ import polars as pl
 MESSAGE = pl.Struct({"role": pl.String, "content": pl.String})
 MESSAGES = pl.List(MESSAGE)
 ROW_INDEX = "_gcsl_row"  # what a scan adds to a log; not a name that a log would use itself
+TIME = "_gcsl_time"  # when a record was logged, where a log says so
 ASPECT_PREFIX = "reward_"  # several rewards stand side by side as reward_<aspect>
 ROLES = ("system", "developer", "user", "assistant", "tool")
 
@@ -113,5 +114,5 @@ KINDS = {"examples": EXAMPLE, "pairs": PAIRS, "unpaired": UNPAIRED, "multi-negat
 # Names that the plan uses itself, so a kept column of a log cannot have them.
 OUR_COLUMNS = frozenset(
     {column.name for column in (*RECORD, *EXAMPLE)}
-    | {ROW_INDEX, "log", "split", "fault", "reject", "prompt_hash", "logged"}
+    | {ROW_INDEX, TIME, "log", "split", "fault", "reject", "prompt_hash", "logged"}
 )

@@ -21,6 +21,7 @@ from gcsl_data.dataset.goal import Placement
 from gcsl_data.dataset.manifest import Format
 from gcsl_data.errors import RecipeError, UsageError
 from gcsl_data.fit import Direction, Ties
+from gcsl_data.normalisation import RewardMethodName
 
 ENVIRONMENT_PREFIX = "GCSL_"
 OTHER_VARIABLES = ("GCSL_TRACEBACK",)  # what else has that prefix and is no setting
@@ -120,7 +121,7 @@ class RecordStage(Stage):
         return self.directions.get(aspect, self.direction)
 
 
-MAPPED_FIELDS = ("prompt", "response", "reward", "group", "messages")
+MAPPED_FIELDS = ("prompt", "response", "reward", "group", "messages", "time")
 
 
 class ChecksStage(Stage):
@@ -151,6 +152,39 @@ class SplitsStage(Stage):
         if value and (len(value) not in (2, 3) or not min(value) > 0 or not abs(sum(value) - 1) <= 1e-9):
             raise ValueError("two or three positive shares (train, validation, test) must add up to 1")
         return value
+
+
+class RewardsStage(Stage):
+    """How rewards are brought to a common scale before they are binned."""
+
+    normalize: RewardMethodName = "none"
+    """As logged, or by minmax, zscore, robust, rank or log."""
+    normalize_by: Literal["all", "group"] = "all"
+    """Against the whole train split, or against the other responses of the same group."""
+    clip: tuple[float, ...] = ()
+    """Two shares, such as 0.01,0.99: rewards beyond those of the train split are set to them first; empty means none are."""
+
+    @field_validator("clip", mode="before")
+    @classmethod
+    def _two_shares(cls, value: object) -> object:
+        if isinstance(value, str) or (isinstance(value, list | tuple) and len(value) not in (0, 2)):
+            raise ValueError("a low and a high share are needed, such as 0.01,0.99")
+        return value
+
+    @field_validator("clip")
+    @classmethod
+    def _ascending(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if value and not 0 <= value[0] < value[1] <= 1:
+            raise ValueError("clip goes from a lower to a higher share, both from 0 to 1")
+        return value
+
+    @model_validator(mode="after")
+    def _groups_have_statistics(self) -> "RewardsStage":
+        if self.normalize_by == "group" and self.normalize in ("none", "log"):
+            raise ValueError(
+                f"{self.normalize} takes no statistics, so it cannot go by group; use minmax, zscore, robust or rank"
+            )
+        return self
 
 
 class BinsStage(Stage):

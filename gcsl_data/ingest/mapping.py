@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from gcsl_data.columns import ASPECT_PREFIX, MESSAGES, RECORD, ROW_INDEX
+from gcsl_data.columns import ASPECT_PREFIX, MESSAGES, RECORD, ROW_INDEX, TIME
 from gcsl_data.errors import DataError, UsageError, shown
 from gcsl_data.fit import Direction
 from gcsl_data.hashing import prompt_hash
@@ -22,12 +22,14 @@ from gcsl_data.ingest.reshape import is_messages, split_conversation
 from gcsl_data.ingest.sql import needs, sees_other_rows
 from gcsl_data.recipe import RecordStage
 from gcsl_data.stages.rewards import numeric, reward, unread_reason
+from gcsl_data.stages.times import time
 
 # What other logs call our fields; used to offer a name in an error, never to pick a column silently.
 _SYNONYMS = {
     "prompt": ("instruction", "question", "input", "query", "messages"),
     "response": ("completion", "output", "answer", "continuation", "solution", "generation", "chosen"),
     "reward": ("score", "rating", "grade", "label", "value", "toxicity"),
+    "time": ("timestamp", "created_at", "date"),
 }
 
 _LOGGED = "logged "  # what the log says, before it is a reward; with a space, so that no column of ours is called so
@@ -52,7 +54,7 @@ def to_records(log: Log, stage: RecordStage) -> tuple[pl.LazyFrame, tuple[str, .
     """The records of one log, lazily, and what a person should know about how its columns were read.
 
     With several rewards (`stage.rewards`) there is `reward_<aspect>` (Float64) for each, and the first is also `reward`.
-
+    With a time (`stage.map`) there is `TIME`, as stages/times.py reads it.
     `fault` (String or null) names why a row could not be decoded or its reward not be read; the checks reject it for that.
     Raises UsageError (2) for an expression that cannot be parsed, DataError (65) for a column that is missing or has an
     unusable type, naming the nearest column that is there.
@@ -77,6 +79,7 @@ def to_records(log: Log, stage: RecordStage) -> tuple[pl.LazyFrame, tuple[str, .
         log=pl.lit(log.uri),
         row=pl.col(ROW_INDEX).cast(pl.Int64),
         part=pl.lit(0, pl.Int32),
+        **({TIME: _expression("time", stage, schema, log)} if "time" in stage.map else {}),
         **{name: pl.col(name) if name in schema else None for name in stage.keep},
     )
     if log.faults.blank:
@@ -94,14 +97,16 @@ def to_records(log: Log, stage: RecordStage) -> tuple[pl.LazyFrame, tuple[str, .
             number, dtype, direction=stage.direction_of(name)
         )
         notes += said
+    timed = [name for name in types if name == TIME]
     records = frame.with_columns(
         prompt=pl.col("prompt") if is_text else plain_messages("prompt"),
         prompt_hash=prompt_hash(pl.col("prompt"), is_text=is_text),
         fault=pl.coalesce(_decoding_fault(log), *unread),
         **graded,
+        **{name: time(pl.col(name), types[name], uri=log.uri) for name in timed},
     ).with_columns(group=pl.coalesce("group", "prompt_hash"), reward=pl.col(next(iter(graded))))
     aspects = [name for name in graded if name != "reward"]
-    names = [*(column.name for column in RECORD), *aspects, *stage.keep, "log", "prompt_hash", "fault"]
+    names = [*(column.name for column in RECORD), *timed, *aspects, *stage.keep, "log", "prompt_hash", "fault"]
     return records.select(names), tuple(notes)
 
 

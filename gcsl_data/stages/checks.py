@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import polars as pl
 
-from gcsl_data.columns import ROLES
+from gcsl_data.columns import ROLES, TIME
 from gcsl_data.ingest.fault import DECODING_REASONS, EXCERPT_CHARACTERS
 from gcsl_data.ingest.reshape import last_index_of_role
 
@@ -62,6 +62,7 @@ RULES: dict[str, Callable[[bool], pl.Expr]] = {
     "null_reward": lambda _: REWARD_RULES["null_reward"]("reward"),
     "nonfinite_reward": lambda _: REWARD_RULES["nonfinite_reward"]("reward"),
 }
+TIME_RULES: dict[str, Callable[[], pl.Expr]] = {"no_time": lambda: pl.col(TIME).is_null()}  # when time splits the log
 
 REASONS = {
     **DECODING_REASONS,
@@ -73,17 +74,22 @@ REASONS = {
     "nul_in_text": "the prompt or the response holds a NUL character",
     "null_reward": "the reward is null",
     "nonfinite_reward": "the reward is NaN or infinite",
+    "no_time": "the time is missing or cannot be read (ISO 8601 text is, such as 2026-03-01T08:00:00Z)",
 }
 
 
-def flag_rejects(records: pl.LazyFrame, *, is_text: bool, aspects: Sequence[str] = ()) -> pl.LazyFrame:
+def flag_rejects(
+    records: pl.LazyFrame, *, is_text: bool, aspects: Sequence[str] = (), needs_time: bool = False
+) -> pl.LazyFrame:
     """The records with `reject` (String or null). NaN must not get past here: in Polars NaN >= 0.85 is true.
 
-    A record with several rewards can be used when each of them can: `aspects` names their columns.
+    A record with several rewards can be used when each of them can: `aspects` names their columns. With `needs_time`, a
+    record without a readable time cannot.
     """
     rules = {name: rule(is_text) for name, rule in RULES.items()}
     for name in ("null_reward", "nonfinite_reward") if aspects else ():
         rules[name] = pl.any_horizontal(REWARD_RULES[name](aspect).fill_null(True) for aspect in aspects)
+    rules |= {name: rule() for name, rule in TIME_RULES.items() if needs_time}
     broken = [pl.when(rule.fill_null(True)).then(pl.lit(name)) for name, rule in rules.items()]
     return records.with_columns(reject=pl.coalesce("fault", *broken))
 

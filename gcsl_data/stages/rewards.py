@@ -21,9 +21,14 @@ def reward(value: pl.Expr, dtype: pl.DataType, *, direction: Direction) -> pl.Ex
     Source: our choice.
     """
     digits = SIGNIFICANT_DIGITS_FLOAT32 if dtype == pl.Float32 else SIGNIFICANT_DIGITS
-    rounded = value.cast(pl.Float64).round_sig_figs(digits)
-    signed = -rounded if direction == "lower" else rounded
-    return pl.when(signed == 0.0).then(0.0).otherwise(signed)
+    signed = -value.cast(pl.Float64) if direction == "lower" else value.cast(pl.Float64)
+    return rounded(signed, digits)
+
+
+def rounded(value: pl.Expr, digits: int = SIGNIFICANT_DIGITS) -> pl.Expr:
+    """A Float64 at so many significant digits; zero never carries a sign."""
+    figures = value.round_sig_figs(digits)
+    return pl.when(figures == 0.0).then(0.0).otherwise(figures)
 
 
 _REDUCERS: dict[Reducer, str] = {

@@ -11,7 +11,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 # From the ground up. A module imports only from lines above its own; modules on one line do not know each other.
 LAYERS = """
-errors fit resources
+errors fit normalisation time_cuts resources
 dataset.decode dataset.goal dataset.files dataset
 dataset.manifest
 columns hashing lookup
@@ -23,9 +23,9 @@ ingest.formats
 ingest.plain
 ingest.remote
 ingest.inputs
-ingest.explain ingest.rejects stages.bins stages.rewards stages.splits stages.template_syntax
-ingest.mapping ingest stages.checks stages.snap stages.thresholds engines frozen
-stages.fitting stages.templates stages.aspects stages.builders.built stages.builders.smoothing
+ingest.explain ingest.rejects stages.bins stages.ranks stages.rewards stages.splits stages.template_syntax stages.times
+ingest.mapping ingest stages.checks stages.normalise stages.snap stages.thresholds engines frozen
+stages.normalise_groups stages.fitting stages.templates stages.aspects stages.builders.built stages.builders.smoothing
 stages.formulations stages.goal_filter stages.builders.advantage
 stages.labels stages.wording
 census stages.render stages.builders.pairs stages.builders.unpaired stages.builders.negatives stages.builders.best

@@ -26,7 +26,7 @@ from gcsl_data.ingest.recognise import CODEC_SUFFIXES, SUFFIXES, Codec, FormatNa
 from gcsl_data.plan import make_plan
 from gcsl_data.schemas import generate
 from gcsl_data.stages import templates
-from gcsl_data.stages.checks import REASONS, RULES
+from gcsl_data.stages.checks import REASONS, RULES, TIME_RULES
 from gcsl_data.stages.formulations import FORMULATIONS
 from gcsl_data.stages.goal_filter import GOAL_FILTERS
 from gcsl_data.stages.rewards import _REDUCERS, unread_reason
@@ -102,8 +102,8 @@ def test_registries_hold_the_words_of_the_recipe() -> None:
 def test_every_reason_for_a_rejected_row_has_words() -> None:
     unread = {unread_reason(recipes.RecordStage(reward_order=order)) for order in ((), ("a", "b"))}
 
-    assert set(REASONS) == {*DECODING_REASONS, *unread, *RULES}
-    assert len(REASONS) == len(DECODING_REASONS) + len(unread) + len(RULES)
+    assert set(REASONS) == {*DECODING_REASONS, *unread, *RULES, *TIME_RULES}
+    assert len(REASONS) == len(DECODING_REASONS) + len(unread) + len(RULES) + len(TIME_RULES)
 
 
 def test_every_log_format_and_codec_has_suffixes() -> None:
