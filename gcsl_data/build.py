@@ -8,6 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
 import tomli_w
 
 from gcsl_data import __version__
@@ -25,10 +26,13 @@ from gcsl_data.dataset.manifest import (
 )
 from gcsl_data.dataset.shards import ShardWriter, arrow_schema, manifest_columns
 from gcsl_data.engines import Engine
+from gcsl_data.fit import Fit
 from gcsl_data.ingest.rejects import reject_lines
 from gcsl_data.measure import Measured, measure
 from gcsl_data.plan import Plan
 from gcsl_data.recipe import portable
+from gcsl_data.settle import settle
+from gcsl_data.stages.labels import raw_columns
 
 OnRows = Callable[[int, int], None]
 
@@ -40,6 +44,7 @@ def build(plan: Plan, engine: Engine, out: Path, *, on_rows: OnRows | None = Non
     """
     files.require_absent(out)
     started = time.monotonic()
+    plan = settle(plan, engine)
     measured = measure(plan, engine)
     with files.staged(out) as folder:
         shards = _write_examples(plan, engine, measured, folder, on_rows)
@@ -56,7 +61,7 @@ def _write_examples(
     plan: Plan, engine: Engine, measured: Measured, folder: Path, on_rows: OnRows | None
 ) -> tuple[Shard, ...]:
     output = plan.recipe.output
-    schema = arrow_schema(output.format, plan.carried_types)
+    schema = _schema(plan, measured.fit)
     writers = {name: ShardWriter(folder, name, schema, shard_bytes=output.shard_bytes) for name in plan.splits}
     total = sum(split.examples for split in measured.splits)
     done = 0
@@ -79,9 +84,14 @@ def _write_examples(
     return shards
 
 
+def _schema(plan: Plan, fit: Fit) -> pa.Schema:
+    raw: dict[str, pl.DataType] = {name: pl.Float64() for name in raw_columns(fit)}
+    return arrow_schema(plan.recipe.output.format, {**plan.carried_types, **raw})
+
+
 def _manifest(plan: Plan, measured: Measured, shards: tuple[Shard, ...]) -> Manifest:
     recipe = plan.recipe
-    columns = manifest_columns(arrow_schema(recipe.output.format, plan.carried_types))
+    columns = manifest_columns(_schema(plan, measured.fit))
     return Manifest(
         format_version=FORMAT_VERSION,
         dataset_id="",

@@ -17,13 +17,22 @@ from gcsl_data.recipe import ChecksStage
 from gcsl_data.stages.checks import REASONS
 
 
-def census_of(records: pl.LazyFrame, rewards: Sequence[str] = ("reward",)) -> pl.LazyFrame:
-    """The measure: flagged, split records in, one row per kind of record out (any order); `rewards` names graded columns."""
+def census_of(
+    records: pl.LazyFrame, rewards: Sequence[str] = ("reward",), *, has_neutral: bool = False
+) -> pl.LazyFrame:
+    """The measure: flagged, split records in, one row per kind of record out (any order).
+
+    `rewards` names graded columns; `has_neutral` says that records carry whether their group told nothing of them.
+    """
     graded = list(dict.fromkeys(("reward", *rewards)))
     return (
         records.with_columns(pl.when(pl.col("reject").is_null()).then(name).alias(name) for name in graded)
         .group_by("log", "source", "split", "reject", *graded)
-        .agg(records=pl.len().cast(pl.Int64), first_row=pl.col("row").min())
+        .agg(
+            records=pl.len().cast(pl.Int64),
+            first_row=pl.col("row").min(),
+            neutral=pl.col("neutral").sum().cast(pl.Int64) if has_neutral else pl.lit(0, pl.Int64),
+        )
     )
 
 
@@ -51,6 +60,10 @@ class Census:
     def rewards(self, split: str, column: str = "reward") -> pl.DataFrame:
         """The usable rewards of one split: `reward` (Float64, ascending, distinct) and `records` (Int64)."""
         return counted(self.usable.filter(pl.col("split") == split).select("records", reward=column))
+
+    def neutral(self, split: str) -> int:
+        """Usable records of one split whose group told nothing of them."""
+        return int(self.usable.filter(pl.col("split") == split)["neutral"].sum())
 
     def rejected(self, log: str | None = None) -> dict[str, int]:
         """Rejected rows by reason, of one log or of all, in the order of the reasons' names."""

@@ -9,6 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from gcsl_data.normalisation import GroupMethodName, Normalisation
+from gcsl_data.time_cuts import TimeCuts
+
 Comparator = Literal[">=", ">", "<=", "<"]
 Direction = Literal["higher", "lower"]
 Ties = Literal["merge", "spread", "error", "rank"]
@@ -67,7 +70,10 @@ class Fit:
     the few distinct values themselves, given numbers, ordered labels, or several aspects together; null when there are none.
     `bins_asked` is K, `len(thresholds)` the effective K. `decimals` is the number of digits after the point in every printed
     number; null means each is written out exactly. `distinct` counts different rewards; the median is a reward that occurred.
-    With aspects, `reward` is the number of goals that a record reaches, and each goal says something of every aspect.
+    `normalisation` is learned in the log's own unit; all else is in the unit of the `reward` column after it, or after each
+    group's own (`group_method`), which told nothing of `neutral` records, since they are alone in their group or all equal.
+    `time_cuts` part the splits if they go by time. With aspects, `reward` is the number of goals that a record reaches, and a
+    goal says something of each aspect.
     """
 
     split: str
@@ -88,6 +94,10 @@ class Fit:
     thresholds: tuple[Threshold, ...]
     cut: Cut | None = None
     aspects: tuple[Aspect, ...] = ()
+    normalisation: Normalisation | None = None
+    group_method: GroupMethodName | None = None
+    neutral: int = 0
+    time_cuts: TimeCuts | None = None
 
     @property
     def sign(self) -> int:
@@ -128,5 +138,6 @@ class Fit:
             yield "every goal of the fit is dropped"
         if sorted(self.bounds) != self.bounds:
             yield "fit.thresholds are not in ascending order"
-        for aspect in self.aspects:
-            yield from aspect.fit.contradictions()
+        for part in (self.normalisation, self.time_cuts, *(aspect.fit for aspect in self.aspects)):
+            if part is not None:
+                yield from part.contradictions()

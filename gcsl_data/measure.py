@@ -1,7 +1,7 @@
 """One pass over the logs: everything that is known before a row is written."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
@@ -10,12 +10,16 @@ from gcsl_data.columns import ASPECT_PREFIX
 from gcsl_data.dataset.manifest import Accounting, Goal, Input, Split
 from gcsl_data.engines import Engine
 from gcsl_data.fit import Aspect, Direction, Fit
+from gcsl_data.normalisation import Normalisation
 from gcsl_data.plan import Plan
+from gcsl_data.recipe import RewardsStage
 from gcsl_data.stages import bins
 from gcsl_data.stages.aspects import joint_fit, joint_level_of
 from gcsl_data.stages.fitting import fit_cut, fit_rewards
 from gcsl_data.stages.goal_filter import choose_goals
-from gcsl_data.stages.labels import left_out, with_labels
+from gcsl_data.stages.labels import left_out, on_scale, with_labels
+from gcsl_data.stages.normalise import fit_normalisation, on_own_scale
+from gcsl_data.stages.rewards import mirrored
 from gcsl_data.stages.thresholds import threshold_warnings, thresholds_of
 from gcsl_data.stages.wording import goal_texts, value_text
 
@@ -45,7 +49,7 @@ class Measured:
 
 
 def measure(plan: Plan, engine: Engine) -> Measured:
-    """Counts, fit and goals of the plan's logs. Nothing is written.
+    """Counts, fit and goals of a settled plan's logs. Nothing is written.
 
     Raises DataError (65) for rows that cannot be used or rewards that cannot be binned, RecipeError (78) for goals that
     read the same.
@@ -86,18 +90,21 @@ def fit_census(census: Census, plan: Plan) -> tuple[Fit, tuple[str, ...]]:
     warnings: list[str] = []
     for column, direction in plan.rewards.items():
         name = column.removeprefix(ASPECT_PREFIX)
-        fits[name], said = _fit_one(census.rewards(plan.splits[0], column), plan, column, direction)
+        fits[name], said = _fit_one(census, plan, column, direction)
         warnings += [f"{name}: {line}" if plan.aspects else line for line in said]
     if not plan.aspects:
         return fits["reward"], tuple(warnings)
     aspects = tuple(Aspect(name=name, metric=_metric(plan, name), fit=fit) for name, fit in fits.items())
     train = census.usable.filter(pl.col("split") == plan.splits[0])
-    levels = counted(train.select("records", reward=joint_level_of(aspects)))
-    return joint_fit(aspects, levels, form=plan.formulation.form), tuple(warnings)
+    scaled = on_scale(train.lazy(), {ASPECT_PREFIX + name: fit for name, fit in fits.items()}).collect()
+    levels = counted(scaled.select("records", reward=joint_level_of(aspects)))
+    joint = joint_fit(aspects, levels, form=plan.formulation.form)
+    return replace(joint, time_cuts=plan.time_cuts), tuple(warnings)
 
 
-def _fit_one(rewards: pl.DataFrame, plan: Plan, column: str, direction: Direction) -> tuple[Fit, tuple[str, ...]]:
-    stage, formulation = plan.recipe.bins, plan.formulation
+def _fit_one(census: Census, plan: Plan, column: str, direction: Direction) -> tuple[Fit, tuple[str, ...]]:
+    stage, formulation, split = plan.recipe.bins, plan.formulation, plan.splits[0]
+    rewards, normalisation = _normalised(census.rewards(split, column), plan.recipe.rewards, direction)
     template = plan.templates.get(column.removeprefix(ASPECT_PREFIX))
     labels = plan.recipe.record.reward_order
     found = thresholds_of(rewards, stage, labels=labels, direction=direction) if formulation.has_thresholds else None
@@ -108,8 +115,12 @@ def _fit_one(rewards: pl.DataFrame, plan: Plan, column: str, direction: Directio
         direction=direction,
         form=formulation.form,
         comparator=plan.comparators[column],
-        split=plan.splits[0],
+        split=split,
         cut=fit_cut(rewards, plan.recipe.goals.cut, direction) if formulation.has_cut else None,
+    )
+    neutral = census.neutral(split) if plan.group_method else 0
+    fit = replace(
+        fit, normalisation=normalisation, group_method=plan.group_method, neutral=neutral, time_cuts=plan.time_cuts
     )
     if found is None:
         return fit, ()
@@ -117,6 +128,16 @@ def _fit_one(rewards: pl.DataFrame, plan: Plan, column: str, direction: Directio
     asked = plan.recipe.goals.filter if formulation.is_filtered else None
     fit, warnings = choose_goals(fit, asked, scale)
     return fit, threshold_warnings(found, stage) + warnings
+
+
+def _normalised(
+    rewards: pl.DataFrame, stage: RewardsStage, direction: Direction
+) -> tuple[pl.DataFrame, Normalisation | None]:
+    """Counted rewards on their new scale, where some may have become equal, and how they came there."""
+    method = stage.normalize if stage.normalize_by == "all" else "none"
+    logged = rewards.with_columns(reward=mirrored(pl.col("reward"), direction)).sort("reward")
+    normalisation = fit_normalisation(logged, method=method, clip=stage.clip)
+    return _on_fit_scale(rewards, normalisation, direction), normalisation
 
 
 def _metric(plan: Plan, name: str) -> str:
@@ -128,9 +149,15 @@ def _inference(plan: Plan, fit: Fit, texts: dict[int, str], census: Census) -> t
     if texts:
         return texts[fit.kept[-1]], None
     if plan.formulation.form == "value":
-        reward = bins.top_share(census.rewards(plan.splits[0]), VALUE_SHARE)
+        reward = bins.top_share(
+            _on_fit_scale(census.rewards(plan.splits[0]), fit.normalisation, fit.direction), VALUE_SHARE
+        )
         return value_text(plan.templates["reward"], fit.decimals, fit.sign * reward), reward
     return None, fit.maximum if plan.formulation.embeds_reward else None
+
+
+def _on_fit_scale(rewards: pl.DataFrame, normalisation: Normalisation | None, direction: Direction) -> pl.DataFrame:
+    return counted(rewards.with_columns(reward=on_own_scale(pl.col("reward"), normalisation, direction)))
 
 
 def _split(name: str, labelled: pl.DataFrame) -> Split:

@@ -5,22 +5,24 @@ from dataclasses import dataclass, replace
 import polars as pl
 
 from gcsl_data.census import census_of
-from gcsl_data.columns import ASPECT_PREFIX
+from gcsl_data.columns import ASPECT_PREFIX, TIME
 from gcsl_data.errors import DataError, UsageError
 from gcsl_data.fit import Comparator, Direction, Fit
 from gcsl_data.frozen import frozen_fit
 from gcsl_data.ingest.inputs import Log
 from gcsl_data.ingest.mapping import aspects_of, to_records
 from gcsl_data.lookup import lookup
+from gcsl_data.normalisation import GroupMethodName
 from gcsl_data.recipe import Recipe, RecordStage, nearest
 from gcsl_data.stages.checks import flag_rejects, rejected_rows
 from gcsl_data.stages.fitting import AT_LEAST
 from gcsl_data.stages.formulations import FORMULATIONS, Formulation
-from gcsl_data.stages.labels import with_labels
+from gcsl_data.stages.labels import raw_columns, with_labels
 from gcsl_data.stages.render import Layout, to_examples
 from gcsl_data.stages.splits import SPLIT_NAMES, assign_splits
 from gcsl_data.stages.templates import SHORT_DEFAULTS, GoalTemplate, load_template
 from gcsl_data.stages.wording import value_expression
+from gcsl_data.time_cuts import TimeCuts
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,8 @@ class Plan:
 
     `aspects` are the rewards that stand side by side, each with its direction; none when there is one reward. `templates` are
     by aspect, a single reward's stands under "reward"; there are none where goals are not written in words. `frozen` is the
-    fit to use instead of a new one. `notes` say how the logs were read where that is not obvious.
+    fit to use instead of a new one; `group_method` and `time_cuts` are what `settle` found. `notes` say how the logs were
+    read where that is not obvious.
     """
 
     recipe: Recipe
@@ -39,6 +42,8 @@ class Plan:
     records: pl.LazyFrame
     aspects: dict[str, Direction]
     frozen: Fit | None = None
+    group_method: GroupMethodName | None = None
+    time_cuts: TimeCuts | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -67,7 +72,7 @@ class Plan:
 
     def census(self) -> pl.LazyFrame:
         """The measure that everything is fitted on."""
-        return census_of(self.records, list(self.rewards))
+        return census_of(self.records, list(self.rewards), has_neutral=self.group_method is not None)
 
     def rejects(self) -> pl.LazyFrame:
         """Where each rejected row stands and why."""
@@ -89,7 +94,7 @@ class Plan:
             thresholds={} if fit.aspects else numbers,
             indexed=self.formulation.indexed,
             layout=layout,
-            carried=tuple(self.carried_types),
+            carried=(*self.carried_types, *raw_columns(fit)),
         )
 
     @property
@@ -106,7 +111,8 @@ def make_plan(logs: tuple[Log, ...], recipe: Recipe) -> Plan:
     missing or of the wrong type.
     """
     formulation = FORMULATIONS[recipe.goals.formulation]
-    records, aspects, notes = all_records(logs, recipe.record)
+    by_time = recipe.splits.by == "time"
+    records, aspects, notes = all_records(logs, recipe.record, needs_time=by_time)
     if (aspects and formulation.form in ("interval", "value")) or (aspects and not formulation.has_thresholds):
         raise UsageError(
             "GD0250",
@@ -121,7 +127,7 @@ def make_plan(logs: tuple[Log, ...], recipe: Recipe) -> Plan:
         logs=logs,
         formulation=formulation,
         templates=_templates(recipe, formulation, aspects),
-        records=assign_splits(records, recipe.splits.shares),
+        records=records if by_time else assign_splits(records, recipe.splits.shares),
         aspects=aspects,
         notes=notes,
     )
@@ -148,7 +154,7 @@ def _templates(recipe: Recipe, formulation: Formulation, aspects: dict[str, Dire
 
 
 def all_records(
-    logs: tuple[Log, ...], stage: RecordStage
+    logs: tuple[Log, ...], stage: RecordStage, *, needs_time: bool = False
 ) -> tuple[pl.LazyFrame, dict[str, Direction], tuple[str, ...]]:
     """The flagged records of all logs, one after another, their aspects, and the notes on how they were read."""
     aspects = aspects_of(logs, stage)
@@ -160,7 +166,11 @@ def all_records(
     is_text = next(iter(schemas.values()))["prompt"] == pl.String
     notes = [*(note for log in logs for note in log.notes), *(note for _, given in mapped for note in given)]
     columns = [ASPECT_PREFIX + name for name in aspects]
-    flagged = flag_rejects(pl.concat(frames, how="vertical"), is_text=is_text, aspects=columns)
+    if needs_time and (without := [uri for uri, schema in schemas.items() if TIME not in schema]):
+        raise UsageError(
+            "GD0253", f"splits by time need the time of each record, {without[0]} has none; say --map time=SQL"
+        )
+    flagged = flag_rejects(pl.concat(frames, how="vertical"), is_text=is_text, aspects=columns, needs_time=needs_time)
     return flagged, aspects, tuple(notes)
 
 

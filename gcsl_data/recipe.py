@@ -79,7 +79,7 @@ class RecordStage(Stage):
     @classmethod
     def _aspect_names(cls, value: dict[str, str]) -> dict[str, str]:
         for name in value:
-            if not _ASPECT.fullmatch(name) or name == "raw":
+            if not _ASPECT.fullmatch(name) or name.startswith("raw"):
                 raise ValueError(f"{name!r} cannot name an aspect; use small letters, digits and _, such as safety")
         return value
 
@@ -134,10 +134,12 @@ class ChecksStage(Stage):
 
 
 class SplitsStage(Stage):
-    """How records are divided, by hash of the normalised prompt."""
+    """How records are divided, so that no prompt stands in two splits."""
 
     shares: tuple[float, ...] = ()
     """Shares of train, validation and test, adding up to 1; empty means one split, train."""
+    by: Literal["prompt", "time"] = "prompt"
+    """By hash of the prompt, or by the first time that it was seen (record.map has a time): train holds the earlier ones."""
 
     @field_validator("shares", mode="before")
     @classmethod
@@ -184,6 +186,8 @@ class RewardsStage(Stage):
             raise ValueError(
                 f"{self.normalize} takes no statistics, so it cannot go by group; use minmax, zscore, robust or rank"
             )
+        if self.normalize_by == "group" and self.clip:
+            raise ValueError("clip is learned from the whole train split, so it goes with --normalize-by all")
         return self
 
 
@@ -331,9 +335,16 @@ class Recipe(Stage):
     record: RecordStage = RecordStage()
     checks: ChecksStage = ChecksStage()
     splits: SplitsStage = SplitsStage()
+    rewards: RewardsStage = RewardsStage()
     bins: BinsStage = BinsStage()
     goals: GoalsStage = GoalsStage()
     output: OutputStage = OutputStage()
+
+    @model_validator(mode="after")
+    def _time_is_mapped(self) -> "Recipe":
+        if self.splits.by == "time" and not self.splits.shares:
+            raise ValueError("splits by time need their shares; give --split 0.8,0.1,0.1")
+        return self
 
     @model_validator(mode="after")
     def _rank_is_for_classes(self) -> "Recipe":
@@ -381,7 +392,15 @@ def resolve(
 # What settles a thing leaves nothing for these to say. A recipe file may hold both; what people type may not.
 _SETTLED = {
     "bins.thresholds": ("bins.count", "bins.ties", "bins.decimals", "bins.fit"),
-    "bins.fit": ("bins.count", "bins.ties", "bins.decimals", "goals.filter"),
+    "bins.fit": (
+        "bins.count",
+        "bins.ties",
+        "bins.decimals",
+        "goals.filter",
+        "rewards.normalize",
+        "rewards.normalize_by",
+        "rewards.clip",
+    ),
 }
 
 

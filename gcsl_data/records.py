@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from gcsl_data.census import Census, census_of
-from gcsl_data.columns import ASPECT_PREFIX, RECORD
+from gcsl_data.columns import ASPECT_PREFIX, RECORD, TIME
 from gcsl_data.dataset import files
 from gcsl_data.dataset.manifest import Accounting
 from gcsl_data.engines import Engine
@@ -50,7 +50,13 @@ def write_records(logs: tuple[Log, ...], recipe: Recipe, engine: Engine, out: Pa
     direction: Direction = next(iter(aspects.values())) if aspects else recipe.record.direction
     census = Census(engine.measure(census_of(assign_splits(flagged, ()))))
     census.require_usable(recipe.checks, logs)
-    names = [*(column.name for column in RECORD), *(ASPECT_PREFIX + name for name in aspects), *recipe.record.keep]
+    timed = [TIME] if "time" in recipe.record.map else []
+    names = [
+        *(column.name for column in RECORD),
+        *timed,
+        *(ASPECT_PREFIX + name for name in aspects),
+        *recipe.record.keep,
+    ]
     records = flagged.filter(pl.col("reject").is_null()).select(names)
     with files.staged_file(out) as target:
         metadata = {

@@ -38,6 +38,11 @@ _TABLE: tuple[tuple[str, str, Any, str, str | None, str, str], ...] = (
      "Labels that are the reward, from the lowest to the highest.", _LOG),
     ("reward_reduce", "record.reward_reduce", str, "--reward-reduce", "mean|median|min|max|sum|first",
      "How a list of numbers becomes one reward.", _LOG),
+    ("normalize", "rewards.normalize", str, "--normalize", "none|minmax|zscore|robust|rank|log",
+     "Bring rewards to a common scale. (none)", _LOG),
+    ("normalize_by", "rewards.normalize_by", str, "--normalize-by", "all|group",
+     "Against the train split, or each group by itself. (all)", _LOG),
+    ("clip", "rewards.clip", str, "--clip", "0.01,0.99", "Set rewards beyond these shares to them first.", _LOG),
     ("keep", "record.keep", str, "--keep", "COLUMN,...", "Columns of the log to carry along.", _LOG),
     ("on_error", "checks.on_error", str, "--on-error", "fail|quarantine",
      "Unusable rows: stop, or set aside and count. (fail)", _LOG),
@@ -60,6 +65,7 @@ _TABLE: tuple[tuple[str, str, Any, str, str | None, str, str], ...] = (
     ("cut", "goals.cut", str, "--cut", "SHARE%|REWARD", "What --formulation sft keeps. (25%)", _GOALS),
     ("placement", "goals.placement", str, "--placement", "prefix|suffix|system", "Where the goal stands. (prefix)", _GOALS),
     ("split", "splits.shares", str, "--split", "0.8,0.1,0.1", "Shares of train, validation, test, by prompt.", _OUT),
+    ("split_by", "splits.by", str, "--split-by", "prompt|time", "By hash, or by first time (--map time=SQL). (prompt)", _OUT),
     ("format_", "output.format", str, "--format", "messages|text", "Chat messages or plain text. (messages)", _OUT),
 )  # fmt: skip
 _FLAGS: dict[str, tuple[str, Any]] = {
@@ -71,7 +77,7 @@ _NO_GOAL_FILTER = Annotated[bool, _option("--no-goal-filter", panel=_GOALS, help
 
 
 def recipe_options(
-    *, stages: Sequence[str] = ("record", "checks", "splits", "bins", "goals", "output")
+    *, stages: Sequence[str] = ("record", "checks", "splits", "rewards", "bins", "goals", "output")
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Gives a command the flags of these stages; it receives what was given as `flags`, by setting, and None where not."""
     chosen = {name: flag for name, flag in _FLAGS.items() if flag[0].split(".")[0] in stages}

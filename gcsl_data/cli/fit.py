@@ -8,7 +8,7 @@ import typer
 from gcsl_data.cli._options import Json, RecipeFile, recipe_options
 
 
-@recipe_options(stages=("record", "checks", "bins", "goals", "splits"))
+@recipe_options(stages=("record", "checks", "splits", "rewards", "bins", "goals"))
 def fit(
     logs: Annotated[
         list[str], typer.Argument(metavar="LOG...", help="Logs; paths, quoted patterns, URIs, or - for stdin.")
@@ -32,13 +32,15 @@ def fit(
     from gcsl_data.measure import measure
     from gcsl_data.plan import make_plan
     from gcsl_data.recipe import resolve
+    from gcsl_data.settle import settle
 
     resolved, _ = resolve(flags=flags, file=recipe)
     found = find_logs(logs)
     files.require_absent(out)
-    plan = make_plan(found, resolved)
+    engine = LocalEngine(found)
+    plan = settle(make_plan(found, resolved), engine)
     _show.say_notes(plan.notes)
-    measured = measure(plan, LocalEngine(found))
+    measured = measure(plan, engine)
     with files.staged_file(out) as target:
         target.write_bytes(pretty(encode(measured.fit)))
     for warning in measured.warnings:

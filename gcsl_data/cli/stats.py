@@ -49,6 +49,7 @@ def _stats(paths: list[str], flags: dict[str, Any], recipe: str | None) -> "Stat
     from gcsl_data.measure import measure
     from gcsl_data.plan import make_plan
     from gcsl_data.recipe import resolve
+    from gcsl_data.settle import settle
 
     if not paths:
         paths = [str(newest_dataset(Path.cwd()))]
@@ -59,9 +60,9 @@ def _stats(paths: list[str], flags: dict[str, Any], recipe: str | None) -> "Stat
             raise UsageError("GD0210", "a dataset's recipe is settled; flags like --bins are for logs")
         return stats_of_dataset(load(paths[0]), paths[0])
     logs = find_logs(paths)
-    plan = make_plan(logs, resolve(flags=flags, file=recipe)[0])
-    _show.say_notes(plan.notes)
     engine = LocalEngine(logs)
+    plan = settle(make_plan(logs, resolve(flags=flags, file=recipe)[0]), engine)
+    _show.say_notes(plan.notes)
     measured = measure(plan, engine)
     _show.say_extremes(extremes(plan.records, measured.census, engine, direction=plan.direction))
     for warning in measured.warnings:

@@ -126,6 +126,7 @@ def _canonical(scanned: pl.LazyFrame, schema: pl.Schema, stage: RecordStage, log
         "source",
         "row",
         "part",
+        *([TIME] if TIME in schema else []),
         *(ASPECT_PREFIX + name for name in log.records.aspects),
         *(pl.col(name) if name in schema else pl.lit(None).alias(name) for name in stage.keep),
         log=pl.lit(log.uri),

@@ -3,12 +3,16 @@
 The same expressions label the rows of a log and the counted rewards of its census, so what is promised is what is written.
 """
 
+from collections.abc import Mapping
+
 import polars as pl
 
+from gcsl_data.columns import ASPECT_PREFIX
 from gcsl_data.fit import Fit
 from gcsl_data.stages.aspects import joint_level
 from gcsl_data.stages.fitting import level_of
 from gcsl_data.stages.formulations import Formulation
+from gcsl_data.stages.normalise import on_own_scale
 
 NO_GOAL_REACHED, BEYOND_SCALE, BELOW_CUT = "no_goal_reached", "beyond_scale", "below_cut"
 
@@ -16,13 +20,37 @@ NO_GOAL_REACHED, BEYOND_SCALE, BELOW_CUT = "no_goal_reached", "beyond_scale", "b
 def with_labels(frame: pl.LazyFrame, fit: Fit, formulation: Formulation) -> pl.LazyFrame:
     """Adds `level` (Int32, 0..K) and `copy` (list of Int32: the rows that it gives).
 
-    With several aspects `reward` becomes the number of goals that a record reaches. Under ties "rank" the records of the
-    fitted split must stand in log order.
+    Rewards are brought to the scale of the fit; what they were stays as `raw(column)`. With several aspects `reward` becomes
+    the number of goals that a record reaches. Under ties "rank" the records of the fitted split must stand in log order.
     """
+    frame = on_scale(frame, _parts(fit))
     if fit.aspects:
         frame = frame.with_columns(reward=joint_level(fit))
     level = _level_by_rank(fit) if fit.ties == "rank" else level_of(fit)
     return frame.with_columns(level=level).with_columns(copy=formulation.copies(fit))
+
+
+def raw(column: str) -> str:
+    """Where a reward stands as it was before it was normalised: `reward_raw`, `reward_raw_<aspect>`."""
+    return "reward_raw" if column == "reward" else f"reward_raw_{column.removeprefix(ASPECT_PREFIX)}"
+
+
+def raw_columns(fit: Fit) -> tuple[str, ...]:
+    """The columns that `with_labels` adds, or that stand there already, for rewards that were normalised."""
+    return tuple(raw(column) for column, part in _parts(fit).items() if part.normalisation or part.group_method)
+
+
+def _parts(fit: Fit) -> dict[str, Fit]:
+    return {ASPECT_PREFIX + aspect.name: aspect.fit for aspect in fit.aspects} or {"reward": fit}
+
+
+def on_scale(frame: pl.LazyFrame, parts: Mapping[str, Fit]) -> pl.LazyFrame:
+    """The graded columns on the scale of their fits, and beside each what it was."""
+    found = {column: part for column, part in parts.items() if part.normalisation}
+    frame = frame.with_columns(pl.col(column).alias(raw(column)) for column in found)
+    return frame.with_columns(
+        on_own_scale(pl.col(column), part.normalisation, part.direction).alias(column) for column, part in found.items()
+    )
 
 
 def left_out(formulation: Formulation) -> pl.Expr:

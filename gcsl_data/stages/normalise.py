@@ -14,10 +14,11 @@ from fractions import Fraction
 import polars as pl
 
 from gcsl_data.errors import DataError
+from gcsl_data.fit import Direction
 from gcsl_data.normalisation import Normalisation, Number, RewardMethodName, Step
 from gcsl_data.stages.bins import mean
 from gcsl_data.stages.ranks import learn_steps, rank, reward_at_rank
-from gcsl_data.stages.rewards import rounded
+from gcsl_data.stages.rewards import mirrored, rounded
 
 DUST = 1e-12  # what is nearer to the mean than this share of the standard deviation is the mean
 _READABLE_DIGITS = 9  # of an inverse: what twelve digits of the value still say of the reward, even through a logarithm
@@ -88,6 +89,14 @@ def normalised(value: pl.Expr, normalisation: Normalisation | None) -> pl.Expr:
         inside = value.clip(normalisation.low.value, normalisation.high.value)
     new = pl.lit(method.neutral) if normalisation.is_neutral else method.value(inside, normalisation)
     return pl.when(value.is_finite()).then(rounded(new.clip(-_LARGEST, _LARGEST))).otherwise(value)
+
+
+def on_own_scale(value: pl.Expr, normalisation: Normalisation | None, direction: Direction) -> pl.Expr:
+    """A reward (higher is better) on the scale of what the log says, which is where normalisations are learned.
+
+    So with `--direction lower` and minmax a printed number lies between 0 and 1 too.
+    """
+    return mirrored(normalised(mirrored(value, direction), normalisation), direction)
 
 
 def inverse(value: float, normalisation: Normalisation | None) -> float | None:

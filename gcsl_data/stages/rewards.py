@@ -31,6 +31,11 @@ def rounded(value: pl.Expr, digits: int = SIGNIFICANT_DIGITS) -> pl.Expr:
     return pl.when(figures == 0.0).then(0.0).otherwise(figures)
 
 
+def mirrored(value: pl.Expr, direction: Direction) -> pl.Expr:
+    """A reward in the log's own unit, or back: negated where lower is better, zero without a sign."""
+    return pl.when(value == 0.0).then(0.0).otherwise(-value) if direction == "lower" else value
+
+
 _REDUCERS: dict[Reducer, str] = {
     "mean": "mean",
     "median": "median",

@@ -32,6 +32,7 @@ census stages.render stages.builders.pairs stages.builders.unpaired stages.build
 stages.builders.groups stages.builders.weights stages.builders.steerlm stages
 stages.builders.rows
 plan engines.local extremes inference
+settle
 measure dataset.shards dataset.card dataset.find schemas
 build records log_schema dataset.verified
 dataset.export

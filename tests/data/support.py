@@ -27,6 +27,7 @@ from gcsl_data.ingest.inputs import find_logs
 from gcsl_data.measure import Measured, measure
 from gcsl_data.plan import Plan, make_plan
 from gcsl_data.recipe import BinsStage, resolve
+from gcsl_data.settle import settle
 from gcsl_data.stages.fitting import fit_rewards
 from gcsl_data.stages.thresholds import thresholds_of
 
@@ -74,7 +75,8 @@ def plan_of(*logs: Path | str, **flags: Any) -> tuple[Plan, LocalEngine]:
 
 
 def measured(*logs: Path | str, **flags: Any) -> Measured:
-    return measure(*plan_of(*logs, **flags))
+    plan, engine = plan_of(*logs, **flags)
+    return measure(settle(plan, engine), engine)
 
 
 def expand(out: Path, *logs: Path | str, **flags: Any) -> Manifest:
