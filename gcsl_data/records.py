@@ -35,6 +35,8 @@ class Ingested:
 def write_records(logs: tuple[Log, ...], recipe: Recipe, engine: Engine, out: Path, *, overwrite: bool) -> Ingested:
     """Writes the usable records of all logs to `out`, and rejects to `<out without suffix>.rejects.jsonl` if there are any.
 
+    One pass writes and counts; the file takes its place only when the counts are as they must be.
+
     Raises OutputError (73) when `out` exists and is not to be overwritten, DataError (65) for rows that cannot be used.
     """
     rejects_path = out.with_suffix(".rejects.jsonl")
@@ -44,19 +46,20 @@ def write_records(logs: tuple[Log, ...], recipe: Recipe, engine: Engine, out: Pa
         for path in (out, rejects_path):
             files.require_absent(path)
     flagged, notes = all_records(logs, recipe.record)
-    census = Census(engine.measure(census_of(assign_splits(flagged, ()))))
-    census.require_usable(recipe.checks, logs)
     names = [column.name for column in RECORD] + list(recipe.record.keep)
     records = flagged.filter(pl.col("reject").is_null()).select(names)
+    rejected = flagged.filter(pl.col("reject").is_not_null()).select("source", "row", reason="reject")
     with files.staged_file(out) as target:
         metadata = {RECORDS_KEY: RECORDS_VERSION, DIRECTION_KEY: recipe.record.direction}
-        engine.sink_parquet(records, target, metadata=metadata)
+        measures = (census_of(assign_splits(flagged, ())), rejected)
+        counted, rejects = engine.sink_parquet(records, target, metadata=metadata, measures=measures)
+        census = Census(counted)
+        census.require_usable(recipe.checks, logs)
         for log in logs:
             log.require_unchanged()
-        rejected = flagged.filter(pl.col("reject").is_not_null()).select("source", "row", reason="reject")
-        if census.rejected():
+        if len(rejects):
             with files.staged_file(rejects_path) as aside:
-                aside.write_bytes(reject_lines(logs, engine.measure(rejected)))
+                aside.write_bytes(reject_lines(logs, rejects))
         elif overwrite:
             rejects_path.unlink(missing_ok=True)
     found = extremes(pl.scan_parquet(out, glob=False), census, engine, direction=recipe.record.direction)
