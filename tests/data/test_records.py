@@ -135,8 +135,8 @@ def test_unusable_rows_leave_nothing_behind(folder: Path) -> None:
 
     refused = gcsl_data("ingest", "bad.jsonl", "-o", "new/deep/records.parquet", cwd=folder)
 
-    assert refused.returncode == 65
-    assert "bad.jsonl:41: the reward is null" in refused.stderr
+    assert refused.status == 65
+    assert "bad.jsonl:41: the reward is null" in refused.err
     assert not (folder / "new").exists()
 
 
