@@ -48,18 +48,17 @@ def write_records(logs: tuple[Log, ...], recipe: Recipe, engine: Engine, out: Pa
     flagged, notes = all_records(logs, recipe.record)
     names = [column.name for column in RECORD] + list(recipe.record.keep)
     records = flagged.filter(pl.col("reject").is_null()).select(names)
-    rejected = flagged.filter(pl.col("reject").is_not_null()).select("source", "row", reason="reject")
     with files.staged_file(out) as target:
         metadata = {RECORDS_KEY: RECORDS_VERSION, DIRECTION_KEY: recipe.record.direction}
-        measures = (census_of(assign_splits(flagged, ())), rejected)
-        counted, rejects = engine.sink_parquet(records, target, metadata=metadata, measures=measures)
-        census = Census(counted)
+        measure = census_of(assign_splits(flagged, ()))
+        census = Census(*engine.sink_parquet(records, target, metadata=metadata, measures=[measure]))
         census.require_usable(recipe.checks, logs)
         for log in logs:
             log.require_unchanged()
-        if len(rejects):
+        rejected = flagged.filter(pl.col("reject").is_not_null()).select("source", "row", reason="reject")
+        if census.rejected():
             with files.staged_file(rejects_path) as aside:
-                aside.write_bytes(reject_lines(logs, rejects))
+                aside.write_bytes(reject_lines(logs, engine.measure(rejected)))
         elif overwrite:
             rejects_path.unlink(missing_ok=True)
     found = extremes(pl.scan_parquet(out, glob=False), census, engine, direction=recipe.record.direction)

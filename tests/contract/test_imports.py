@@ -16,6 +16,7 @@ dataset.decode dataset.goal dataset.files dataset
 dataset.manifest
 columns hashing lookup
 recipe ingest.fault ingest.recognise ingest.reshape
+ingest.refused
 ingest.formats.*
 ingest.formats
 ingest.plain

@@ -19,6 +19,7 @@ import polars as pl
 from gcsl_data.columns import ROW_INDEX
 from gcsl_data.errors import shown
 from gcsl_data.ingest.fault import Fault, Faults
+from gcsl_data.ingest.refused import COVER, Unreadable, doubtful_lines
 
 MAX_LINE_BYTES = 16 * 1024 * 1024
 MAX_DEPTH = 100
@@ -43,6 +44,31 @@ def scan(path: Path) -> pl.LazyFrame:
     """The log's columns plus `ROW_INDEX`, the line's number in a file without blank lines."""
     literal = glob.escape(str(path))  # scan_ndjson has no glob=False, and `[` may stand in a name
     return pl.scan_ndjson(literal, infer_schema_length=None, row_index_name=ROW_INDEX, row_index_offset=1)
+
+
+def find_unreadable(path: Path, scanned: pl.LazyFrame) -> dict[int, Unreadable]:
+    """The lines, by number, for which Polars refuses the file; none where it does not refuse.
+
+    None as well where it refuses for another reason, or a line is too short to be covered: `find_faults` looks at all lines
+    then.
+    """
+    if _may_have_long_line(path):
+        return {}
+    with suppress(pl.exceptions.PolarsError):
+        scanned.collect_schema()
+        return {}
+    found: dict[int, Unreadable] = {}
+    with suppress(pl.exceptions.PolarsError):
+        doubtful = doubtful_lines(path)
+        for number, start, line in _numbered_lines(path):
+            if number not in doubtful or not (content := line.rstrip(b"\r\n")).strip():
+                continue
+            fault = _examined(line, number, start)
+            if isinstance(fault, Fault):
+                if len(content) < len(COVER):
+                    return {}
+                found[number] = Unreadable(fault, start, len(content))
+    return found
 
 
 def find_faults(path: Path, scanned: pl.LazyFrame) -> Faults:
