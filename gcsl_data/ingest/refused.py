@@ -27,9 +27,9 @@ class Unreadable(NamedTuple):
 
 
 def doubtful_lines(path: Path) -> set[int]:
-    """Numbers (1-based) of the lines that Polars may refuse: no JSON, no object, not UTF-8.
+    """Numbers (1-based) of the lines that Polars may refuse: no JSON, no object, not UTF-8. Blank lines are among them.
 
-    Blank lines are among them. (An integer beyond 128 bits is not, which Polars refuses too.) Raises PolarsError when lines cannot even be told apart.
+    (An integer beyond 128 bits is not, though Polars refuses it.) Raises PolarsError when lines cannot be told apart.
     """
     line = pl.col("line")
     parsed = line.str.json_path_match("$")
