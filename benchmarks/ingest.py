@@ -45,14 +45,21 @@ WORDS = (
     "green",
     "field",
 )
+ROWS_PER_PROMPT = 20
 
 
 def make_log(path: Path, rows: int, *, bad_share: float = 0.0) -> None:
-    """A log of about 900 bytes a row in the format of the path's suffix."""
+    """A log of about 900 bytes a row in the format of the path's suffix: prompts come back, no response does."""
     rng = random.Random(7)
-    texts = [" ".join(rng.choices(WORDS, k=80)) for _ in range(997)]
+    phrases = [" ".join(rng.choices(WORDS, k=10)) for _ in range(10_000)]
+    prompts = [" ".join(rng.choices(phrases, k=8)) for _ in range(max(1, rows // ROWS_PER_PROMPT))]
     lines = (
-        {"prompt": texts[i % 997], "response": texts[i * 31 % 997], "reward": round(rng.random(), 6), "id": i}
+        {
+            "prompt": rng.choice(prompts),
+            "response": " ".join(rng.choices(phrases, k=8)),
+            "reward": round(rng.random(), 6),
+            "id": i,
+        }
         for i in range(rows)
     )
     with path.with_suffix(".jsonl").open("w") as file:

@@ -26,8 +26,9 @@ def extremes(flagged: pl.LazyFrame, census: Census, engine: Engine, *, direction
     The census knows their rows; one more look at the log fetches their texts.
     """
     usable = census.frame.filter(pl.col("reject").is_null()).select("reward", "source", row="first_row")
-    firsts = usable.sort("source", "row").unique("reward", keep="first", maintain_order=True).sort("reward")
-    chosen = pl.concat([firsts.head(SHOWN), firsts.tail(SHOWN)]).unique()
+    rewards = usable["reward"].unique()
+    shown = usable.filter(pl.col("reward").is_in(pl.concat([rewards.top_k(SHOWN), rewards.bottom_k(SHOWN)]).implode()))
+    chosen = shown.sort("source", "row").unique("reward", keep="first")
     wanted = flagged.filter(pl.col("row").is_in(chosen["row"].unique().to_list()))
     texts = engine.measure(wanted.select("reward", "source", "row", "prompt", "response"))
     found = texts.join(chosen, on=["source", "row", "reward"], how="semi").sort("reward")

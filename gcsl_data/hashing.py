@@ -3,7 +3,8 @@
 import polars as pl
 import polars_hash  # noqa: F401  (adds the `chash` namespace to expressions)
 
-_NOT_ONE_SPACE = r"\s\s|[^\S ]"
+# White space in ASCII that is no space. A range of bytes is found about ten times as fast as `\s`, which is all of Unicode.
+_ASCII_BREAK = "[\t-\r]"
 
 
 def sha256_hex(text: pl.Expr) -> pl.Expr:
@@ -19,14 +20,19 @@ def prompt_hash(prompt: pl.Expr, *, is_text: bool) -> pl.Expr:
 
 def _compatible(text: pl.Expr) -> pl.Expr:
     """NFKC. Plain ASCII is that already, and normalising it would take most of the time of an ingest."""
-    others = pl.when(text.str.len_bytes() != text.str.len_chars()).then(text)
+    others = pl.when(_is_not_ascii(text)).then(text)
     return pl.coalesce(others.str.normalize("NFKC"), text)
 
 
 def _collapsed(text: pl.Expr) -> pl.Expr:
-    """Every run of white space as one space; texts without such runs are left alone."""
-    others = pl.when(text.str.contains(_NOT_ONE_SPACE)).then(text)
+    """Every run of white space as one space; ASCII that has none but single spaces is left alone."""
+    has_run = text.str.contains("  ", literal=True) | text.str.contains(_ASCII_BREAK)
+    others = pl.when(has_run | _is_not_ascii(text)).then(text)
     return pl.coalesce(others.str.replace_all(r"\s+", " "), text)
+
+
+def _is_not_ascii(text: pl.Expr) -> pl.Expr:
+    return text.str.len_bytes() != text.str.len_chars()
 
 
 def _conversation_text(messages: pl.Expr) -> pl.Expr:

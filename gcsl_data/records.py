@@ -38,6 +38,8 @@ class Ingested:
 def write_records(logs: tuple[Log, ...], recipe: Recipe, engine: Engine, out: Path, *, overwrite: bool) -> Ingested:
     """Writes the usable records of all logs to `out`, and rejects to `<out without suffix>.rejects.jsonl` if there are any.
 
+    One pass writes and counts; the file takes its place only when the counts are as they must be.
+
     Raises OutputError (73) when `out` exists and is not to be overwritten, DataError (65) for rows that cannot be used.
     """
     rejects_path = out.with_suffix(".rejects.jsonl")
@@ -48,23 +50,15 @@ def write_records(logs: tuple[Log, ...], recipe: Recipe, engine: Engine, out: Pa
             files.require_absent(path)
     flagged, aspects, notes = all_records(logs, recipe.record)
     direction: Direction = next(iter(aspects.values())) if aspects else recipe.record.direction
-    census = Census(engine.measure(census_of(assign_splits(flagged, ()))))
-    census.require_usable(recipe.checks, logs)
+    graded = [ASPECT_PREFIX + name for name in aspects]
     timed = [TIME] if "time" in recipe.record.map else []
-    names = [
-        *(column.name for column in RECORD),
-        *timed,
-        *(ASPECT_PREFIX + name for name in aspects),
-        *recipe.record.keep,
-    ]
+    names = [*(column.name for column in RECORD), *timed, *graded, *recipe.record.keep]
     records = flagged.filter(pl.col("reject").is_null()).select(names)
     with files.staged_file(out) as target:
-        metadata = {
-            RECORDS_KEY: RECORDS_VERSION,
-            DIRECTION_KEY: direction,
-            ASPECTS_KEY: json.dumps(aspects),
-        }
-        engine.sink_parquet(records, target, metadata=metadata)
+        metadata = {RECORDS_KEY: RECORDS_VERSION, DIRECTION_KEY: direction, ASPECTS_KEY: json.dumps(aspects)}
+        measure = census_of(assign_splits(flagged, ()))
+        census = Census(*engine.sink_parquet(records, target, metadata=metadata, measures=[measure]))
+        census.require_usable(recipe.checks, logs)
         for log in logs:
             log.require_unchanged()
         if census.rejected():

@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import tomli_w
 from rich.console import Console
@@ -13,13 +14,15 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
 
-from gcsl_data.audit.contract import Finding
-from gcsl_data.audit.stats import BinRow, Stats
-from gcsl_data.dataset.export import Exported
-from gcsl_data.dataset.manifest import Accounting
 from gcsl_data.errors import one_line
-from gcsl_data.extremes import Extremes
-from gcsl_data.log_schema import Change
+
+if TYPE_CHECKING:  # what is shown was imported by whoever made it; no command waits for the others' modules
+    from gcsl_data.audit.contract import Finding
+    from gcsl_data.audit.stats import BinRow, Stats
+    from gcsl_data.dataset.export import Exported
+    from gcsl_data.dataset.manifest import Accounting
+    from gcsl_data.extremes import Extremes
+    from gcsl_data.log_schema import Change
 
 BAR_WIDTH = 8
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
@@ -48,7 +51,7 @@ def say_notes(notes: Sequence[str]) -> None:
         say(f"note: {note}")
 
 
-def show_stats(stats: Stats) -> None:
+def show_stats(stats: "Stats") -> None:
     """The audit of bins and goals, on standard output."""
     console = Console(highlight=False, markup=False, soft_wrap=False)
     for line in _summary(stats):
@@ -70,7 +73,7 @@ def _print_table(console: Console, table: Table) -> None:
     print("\n".join(line.rstrip() for line in capture.get().splitlines()))
 
 
-def say_expanded(stats: Stats) -> None:
+def say_expanded(stats: "Stats") -> None:
     """What `expand` made, in a few lines of talk."""
     for line in _summary(stats)[1:]:
         say_indented(line)
@@ -82,7 +85,7 @@ def say_expanded(stats: Stats) -> None:
         say_indented(f"  dropped   {dropped}")
 
 
-def say_exported(exported: Exported) -> None:
+def say_exported(exported: "Exported") -> None:
     """How many rows of which split were written, and what was left out."""
     for split, rows in exported.splits.items():
         say(f"{split}: {rows} rows")
@@ -97,12 +100,12 @@ def say_indented(line: str) -> None:
     print(" " * indent + (head.ljust(10) + one_line(rest, limit=1000) if rest else one_line(head)), file=sys.stderr)
 
 
-def say_accounting(account: Accounting) -> None:
+def say_accounting(account: "Accounting") -> None:
     """Where every row went, in a line of talk."""
     say_indented(f"  rows      {_rows(account)}")
 
 
-def say_extremes(extremes: Extremes) -> None:
+def say_extremes(extremes: "Extremes") -> None:
     """The best and the worst records, a line each: does "better" mean what the log means?"""
     for word, records in (("best", extremes.best), ("worst", extremes.worst)):
         for reward, prompt, response in records.select("reward", "prompt", "response").iter_rows():
@@ -119,7 +122,7 @@ def show_schema(schema: dict[str, object], *, as_json: bool) -> None:
         print(json.dumps(schema, indent=2, ensure_ascii=False))
 
 
-def show_changes(changes: Sequence[Change]) -> None:
+def show_changes(changes: "Sequence[Change]") -> None:
     """Fields that came, went or changed, a line each."""
     for change in changes:
         word = "breaking" if change.breaking else "added" if change.before is None else "widened"
@@ -127,7 +130,7 @@ def show_changes(changes: Sequence[Change]) -> None:
         print(f"{word:<9} {what}")
 
 
-def show_findings(name: str, findings: Sequence[Finding], contract: Mapping[str, str]) -> None:
+def show_findings(name: str, findings: "Sequence[Finding]", contract: Mapping[str, str]) -> None:
     """The verdict of `check`: each rule, and what broke it."""
     broken = {finding.rule for finding in findings}
     for rule, promise in contract.items():
@@ -179,12 +182,12 @@ def progress(mode: str, what: str) -> Iterator[OnRows]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def _rows(account: Accounting) -> str:
+def _rows(account: "Accounting") -> str:
     aside = [f"{n} {reason}" for reason, n in (account.rejected | account.filtered).items()]
     return f"{account.rows} = {account.used} used" + "".join(f" + {part}" for part in aside)
 
 
-def _summary(stats: Stats) -> list[str]:
+def _summary(stats: "Stats") -> list[str]:
     sign = " (logged values negated: lower is better)" if stats.direction == "lower" else ""
     lines = [
         one_line(stats.name),
@@ -201,7 +204,7 @@ def _summary(stats: Stats) -> list[str]:
     return lines
 
 
-def _how_cut(stats: Stats) -> str:
+def _how_cut(stats: "Stats") -> str:
     """Where the thresholds come from, in a few words."""
     if stats.cut:
         logged = stats.cut.value * (-1 if stats.direction == "lower" else 1)
@@ -215,7 +218,7 @@ def _how_cut(stats: Stats) -> str:
     return f"bins      {stats.bins_effective}{how.get(stats.rule, '')}"
 
 
-def _bin_table(bins: Sequence[BinRow], comparator: str, *, below: int) -> Table:
+def _bin_table(bins: Sequence["BinRow"], comparator: str, *, below: int) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 1), collapse_padding=True, header_style="bold")
     for name in ("k", "edge", f"goal {comparator}", "records", "share"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -230,7 +233,7 @@ def _bin_table(bins: Sequence[BinRow], comparator: str, *, below: int) -> Table:
     return table
 
 
-def _cells(row: BinRow, largest: float) -> list[Text]:
+def _cells(row: "BinRow", largest: float) -> list[Text]:
     mean = "" if row.mean_reward is None else f"{row.mean_reward:.4g}"
     return [
         Text(str(row.index)),

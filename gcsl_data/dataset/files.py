@@ -24,7 +24,7 @@ def staged(target: Path) -> Iterator[Path]:
     """
     require_absent(target)
     staging = target.parent / f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}.incomplete"
-    new_parents = [parent for parent in target.parents if not parent.exists()]
+    new_parents = _missing_parents(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         staging.mkdir()
@@ -40,9 +40,7 @@ def staged(target: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             shutil.rmtree(staging)
-        with suppress(OSError):  # rmdir refuses a folder that is not empty, as after success
-            for parent in new_parents:
-                parent.rmdir()
+        _remove_empty(new_parents)
 
 
 @contextmanager
@@ -52,6 +50,7 @@ def staged_file(target: Path) -> Iterator[Path]:
     Raises OutputError (73) when it cannot be created, WriteError (74) when the disk refuses a write.
     """
     staging = target.parent / f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}.incomplete"
+    new_parents = _missing_parents(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         yield staging
@@ -63,6 +62,7 @@ def staged_file(target: Path) -> Iterator[Path]:
         raise from_os_error(error, target) from error
     finally:
         staging.unlink(missing_ok=True)
+        _remove_empty(new_parents)
 
 
 def require_absent(target: Path) -> None:
@@ -131,6 +131,17 @@ class HashedFile:
     def sha256(self) -> str:
         """Hash of everything written so far, in hex."""
         return self._hash.hexdigest()
+
+
+def _missing_parents(target: Path) -> list[Path]:
+    """Folders above `target` that do not exist yet, the innermost first."""
+    return [parent for parent in target.parents if not parent.exists()]
+
+
+def _remove_empty(folders: list[Path]) -> None:
+    with suppress(OSError):  # rmdir refuses a folder that is not empty, as after success
+        for folder in folders:
+            folder.rmdir()
 
 
 def _fsync_tree(folder: Path) -> None:

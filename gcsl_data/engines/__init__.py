@@ -1,6 +1,6 @@
 """What runs a plan. Only an engine collects or sinks; the plan is the same on every one of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -14,8 +14,13 @@ class Engine(Protocol):
         """A small aggregate of all the data, collected; the order of its rows is not promised."""
         ...
 
-    def sink_parquet(self, frame: pl.LazyFrame, path: Path, *, metadata: dict[str, str]) -> None:
-        """All rows in plan order into one Parquet file, with this key-value metadata."""
+    def sink_parquet(
+        self, frame: pl.LazyFrame, path: Path, *, metadata: dict[str, str], measures: Sequence[pl.LazyFrame] = ()
+    ) -> list[pl.DataFrame]:
+        """All rows in plan order into one Parquet file, with this key-value metadata.
+
+        Gives the `measures`, collected; what they share with `frame` runs once.
+        """
         ...
 
     def sink(self, frame: pl.LazyFrame, write: Callable[[pl.DataFrame], None]) -> None:

@@ -22,10 +22,13 @@ class LocalEngine:
         except UNREADABLE as error:
             raise explain(error, self._logs) from error
 
-    def sink_parquet(self, frame: pl.LazyFrame, path: Path, *, metadata: dict[str, str]) -> None:
+    def sink_parquet(
+        self, frame: pl.LazyFrame, path: Path, *, metadata: dict[str, str], measures: Sequence[pl.LazyFrame] = ()
+    ) -> list[pl.DataFrame]:
         """Raises DataError (65) when a log cannot be decoded, OSError when the disk refuses."""
         try:
-            frame.sink_parquet(path, metadata=metadata, maintain_order=True, engine="streaming")
+            sunk = frame.sink_parquet(path, metadata=metadata, maintain_order=True, lazy=True)
+            return pl.collect_all([*measures, sunk], engine="streaming")[: len(measures)]
         except (pl.exceptions.PolarsError, MemoryError) as error:
             raise explain(error, self._logs) from error
 

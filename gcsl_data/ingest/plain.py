@@ -7,6 +7,7 @@ process ends, because a lazy frame that reads it may outlive everything else.
 import atexit
 import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ from gcsl_data.errors import DataError
 from gcsl_data.ingest.fault import Faults
 from gcsl_data.ingest.formats import LOG_FORMATS
 from gcsl_data.ingest.recognise import Recognised, open_plain
+from gcsl_data.ingest.refused import cover
 
 _UTF8_BOM = b"\xef\xbb\xbf"
 
@@ -41,11 +43,19 @@ def make_plain(path: Path, found: Recognised, *, name: str) -> Plain:
         _copy(path, found, copy, name)
         path = copy
     scanned = log_format.scan(path)
-    faults = log_format.find_faults(path, scanned)
-    if not (faults and log_format.without):
+    unreadable = log_format.find_unreadable(path, scanned) if log_format.find_unreadable else {}
+    if unreadable:
+        path = path if copied else shutil.copyfile(path, temporary_folder() / "covered")
+        copied = True
+        cover(path, unreadable.values())
+        scanned = log_format.scan(path)
+    rest = log_format.find_faults(path, scanned)
+    rows = rest.rows | {number: line.fault for number, line in unreadable.items()}
+    faults = replace(rest, rows=dict(sorted(rows.items())))
+    if not (rest and log_format.without):
         return Plain(path, scanned, faults)
     cleaned = temporary_folder() / "cleaned"
-    log_format.without(path, faults, cleaned)
+    log_format.without(path, rest, cleaned)
     if copied:
         path.unlink()
     return Plain(cleaned, log_format.scan(cleaned), faults)

@@ -312,6 +312,8 @@ def test_settings_that_mean_nothing_are_refused(settings: dict[str, Any], words:
 
 
 def test_settings_that_mean_something_are_taken() -> None:
-    stage = RewardsStage.model_validate({"normalize": "rank", "normalize_by": "group", "clip": [0.01, 0.99]})
+    stage = RewardsStage.model_validate({"normalize": "rank", "normalize_by": "group"})
+    clipped = RewardsStage.model_validate({"normalize": "log", "clip": [0.01, 0.99]})
 
-    assert (stage.normalize, stage.normalize_by, stage.clip) == ("rank", "group", (0.01, 0.99))
+    assert (stage.normalize, stage.normalize_by, stage.clip) == ("rank", "group", ())
+    assert (clipped.normalize, clipped.normalize_by, clipped.clip) == ("log", "all", (0.01, 0.99))

@@ -130,6 +130,16 @@ def test_a_failed_replacement_leaves_the_old_file(folder: Path) -> None:
     assert sorted(tree(folder)) == ["a.jsonl", "b.parquet", "bad.jsonl", "records.parquet"]
 
 
+def test_unusable_rows_leave_nothing_behind(folder: Path) -> None:
+    write_jsonl(folder / "bad.jsonl", make_rows([*range(40), None]))
+
+    refused = gcsl_data("ingest", "bad.jsonl", "-o", "new/deep/records.parquet", cwd=folder)
+
+    assert refused.status == 65
+    assert "bad.jsonl:41: the reward is null" in refused.err
+    assert not (folder / "new").exists()
+
+
 def test_a_log_is_never_written_over(folder: Path) -> None:
     before = (folder / "b.parquet").read_bytes()
 

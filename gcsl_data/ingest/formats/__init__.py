@@ -11,6 +11,7 @@ import polars as pl
 from gcsl_data.ingest.fault import Faults
 from gcsl_data.ingest.formats import arrow, csv, json, jsonl, parquet
 from gcsl_data.ingest.recognise import FormatName
+from gcsl_data.ingest.refused import Unreadable
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +20,10 @@ class LogFormat:
 
     `scan(path)` gives the log's columns plus `ROW_INDEX` (1-based), lazily. `find_faults(path, scanned)` looks for rows
     that a scan would refuse or silently change; `without(path, faults, target)` writes a copy with a placeholder for each
-    of them. `to_plain(source, target, name)` turns what Polars does not scan into a file that it does. `disagreement(path)`
-    says what keeps the values of one field from being a column. `has_lines` says that a row of what is scanned is a line (or
-    some) of the log itself, and not of a copy.
+    of them. `find_unreadable(path, scanned)` comes before: rows that can be covered up where they stand, so that the rest
+    is looked through as fast as a file without them. `to_plain(source, target, name)` turns what Polars does not scan into
+    a file that it does. `disagreement(path)` says what keeps the values of one field from being a column. `has_lines` says
+    that a row of what is scanned is a line (or some) of the log itself, and not of a copy.
     """
 
     scan: Callable[[Path], pl.LazyFrame]
@@ -29,6 +31,7 @@ class LogFormat:
     without: Callable[[Path, Faults, Path], None] | None = None
     to_plain: Callable[[BinaryIO, Path, str], None] | None = None
     disagreement: Callable[[Path], str | None] | None = None
+    find_unreadable: Callable[[Path, pl.LazyFrame], dict[int, Unreadable]] | None = None
     has_lines: bool = True
 
     @property
@@ -41,7 +44,13 @@ LOG_FORMATS: dict[FormatName, LogFormat] = {
     "parquet": LogFormat(parquet.scan, parquet.find_faults),
     "arrow": LogFormat(arrow.scan, arrow.find_faults),
     "arrow-stream": LogFormat(arrow.scan, arrow.find_faults, to_plain=arrow.to_file),
-    "jsonl": LogFormat(jsonl.scan, jsonl.find_faults, jsonl.without, disagreement=jsonl.disagreement),
+    "jsonl": LogFormat(
+        jsonl.scan,
+        jsonl.find_faults,
+        jsonl.without,
+        disagreement=jsonl.disagreement,
+        find_unreadable=jsonl.find_unreadable,
+    ),
     "json": LogFormat(
         jsonl.scan,
         jsonl.find_faults,

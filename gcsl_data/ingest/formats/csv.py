@@ -7,8 +7,9 @@ too many. Where it refuses, or a last column holds a null, Python's own reader c
 import csv
 import re
 from collections import Counter
-from collections.abc import Generator, Iterable, Iterator
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +20,13 @@ from gcsl_data.errors import DataError, shown
 from gcsl_data.ingest.fault import Fault, Faults, fault_in
 
 MAX_FIELD_CHARACTERS = 64 * 1024 * 1024
+HEAD_ROWS = 10_000
+# Cells of each type that Polars takes for nothing else, whichever way it comes to the type.
+_PLAIN: dict[pl.DataType, str] = {
+    pl.Int64(): "^-?[0-9]{1,18}$",
+    pl.Float64(): r"^-?[0-9]{1,15}(?:\.[0-9]{1,20})?(?:[eE][-+]?[0-9]{1,2})?$",
+    pl.Boolean(): "^(?:true|false)$",
+}
 _NO_UTF8 = re.compile("[\udc80-\udcff]")  # as `surrogateescape` decodes such bytes
 
 
@@ -36,14 +44,27 @@ def scan(path: Path, *, separator: str) -> pl.LazyFrame:
 
     A blank line counts as a record, so that a row's number does not depend on how the file is read.
     """
-    return pl.scan_csv(
-        path,
-        glob=False,
-        separator=separator,
-        infer_schema_length=None,
-        row_index_name=ROW_INDEX,
-        row_index_offset=1,
-    )
+    scanned = partial(pl.scan_csv, path, glob=False, separator=separator, row_index_name=ROW_INDEX, row_index_offset=1)
+    types = _types(scanned)
+    return scanned(schema=types) if types else scanned(infer_schema_length=None)
+
+
+def _types(scanned: Callable[..., pl.LazyFrame]) -> pl.Schema | None:
+    """The types that a look at every row would give, if that is certain from the first rows and a match of all the others.
+
+    The look at every row is one thread's work, which Polars does again for each query that reads the file; the match is not.
+    """
+    with suppress(pl.exceptions.PolarsError):
+        head = scanned(infer_schema_length=HEAD_ROWS).head(HEAD_ROWS).drop(ROW_INDEX).collect()
+        types = head.schema
+        patterns = {name: _PLAIN.get(dtype) for name, dtype in types.items() if dtype != pl.String}
+        if not all(patterns.values()) or any(column.null_count() == len(column) for column in head):
+            return None
+        odd = [(~pl.col(name).str.contains(pattern)).any() for name, pattern in patterns.items() if pattern]
+        cells = scanned(schema=dict.fromkeys(types, pl.String))
+        if not odd or not any(cells.select(odd).collect(engine="streaming").row(0)):
+            return types
+    return None
 
 
 def find_faults(path: Path, scanned: pl.LazyFrame, *, separator: str) -> Faults:

@@ -20,6 +20,7 @@ from gcsl_data.columns import ROW_INDEX
 from gcsl_data.ingest.examine import MAX_LINE_BYTES, examined
 from gcsl_data.ingest.fault import Fault, Faults, Mixed
 from gcsl_data.ingest.mixed import Kinds, as_text, other_type
+from gcsl_data.ingest.refused import COVER, Unreadable, doubtful_lines
 
 PLACEHOLDER = b"{}"
 _PROBE = 64 * 1024
@@ -34,6 +35,31 @@ def scan(path: Path) -> pl.LazyFrame:
     return pl.scan_ndjson(literal, infer_schema_length=None, row_index_name=ROW_INDEX, row_index_offset=1)
 
 
+def find_unreadable(path: Path, scanned: pl.LazyFrame) -> dict[int, Unreadable]:
+    """The lines, by number, for which Polars refuses the file; none where it does not refuse.
+
+    None as well where it refuses for another reason, or a line is too short to be covered: `find_faults` looks at all lines
+    then.
+    """
+    if _may_have_long_line(path):
+        return {}
+    with suppress(pl.exceptions.PolarsError):
+        scanned.collect_schema()
+        return {}
+    found: dict[int, Unreadable] = {}
+    with suppress(pl.exceptions.PolarsError):
+        doubtful = doubtful_lines(path)
+        for number, start, line in _numbered_lines(path):
+            if number not in doubtful or not (content := line.rstrip(b"\r\n")).strip():
+                continue
+            fault = examined(line, number, start)
+            if isinstance(fault, Fault):
+                if len(content) < len(COVER):
+                    return {}
+                found[number] = Unreadable(fault, start, len(content))
+    return found
+
+
 def find_faults(path: Path, scanned: pl.LazyFrame) -> Faults:
     """Lines to set aside, blank lines, by line number, and fields of several types."""
     schema: pl.Schema | None = None
@@ -42,7 +68,7 @@ def find_faults(path: Path, scanned: pl.LazyFrame) -> Faults:
     if not _may_have_long_line(path):
         with suppress(pl.exceptions.PolarsError):
             schema = scanned.collect_schema()
-            suspects = _suspicious_lines(path, schema) | _lines_of_other_types(path, schema)
+            suspects = _suspicious_lines(path, schema)
     if suspects is not None and not suspects:
         return Faults()
     rows: dict[int, Fault] = {}
@@ -69,17 +95,6 @@ def find_faults(path: Path, scanned: pl.LazyFrame) -> Faults:
     if mixed and suspects is not None:
         mixed = _located(path, mixed, {*rows, *blank})
     return Faults(rows, tuple(blank), mixed=mixed)
-
-
-def _lines_of_other_types(path: Path, schema: pl.Schema) -> set[int]:
-    """Numbers of lines that may hold a value of another type than the schema's."""
-    pattern = other_type(schema)
-    if pattern is None:
-        return set()
-    lines = pl.scan_lines(glob.escape(str(path)), row_index_name="number", row_index_offset=1)
-    return set(
-        lines.filter(pl.col("line").str.contains(pattern)).select("number").collect(engine="streaming")["number"]
-    )
 
 
 def _located(path: Path, mixed: tuple[Mixed, ...], gone: set[int]) -> tuple[Mixed, ...]:
@@ -121,12 +136,12 @@ def without(path: Path, faults: Faults, target: Path) -> None:
 
 
 def _suspicious_lines(path: Path, schema: pl.Schema) -> set[int]:
-    """Numbers of lines that are blank or match a pattern of what Polars would silently change."""
+    """Numbers of lines that are blank, may hold a value of another type, or match what Polars would silently change."""
     line = pl.col("line")
     suspicious = line.str.contains(_SUSPICIOUS) | (line.str.len_bytes() > MAX_LINE_BYTES)
     suspicious |= ~(line.str.contains(r"^\s*\{") & line.str.contains(r"\}\s*$"))
-    if texts := [pl.escape_regex(name) for name, dtype in schema.items() if dtype == pl.String]:
-        suspicious |= line.str.contains(f'"(?:{"|".join(texts)})"\\s*:\\s*[\\[{{]')
+    if pattern := other_type(schema):
+        suspicious |= line.str.contains(pattern)
     for repeated in _repeated_keys(line, schema):
         suspicious |= repeated
     lines = pl.scan_lines(glob.escape(str(path)), row_index_name="number", row_index_offset=1)
