@@ -98,6 +98,15 @@ def lint(asked: str, comparator: Comparator | None = None) -> list[LintFinding]:
         return [_finding(error)]
 
 
+def lint_used(templates: Iterable[GoalTemplate]) -> list[str]:
+    """What the words of templates in files say against what their rows are labelled with, a line each."""
+    files: dict[str, Comparator] = {
+        t.origin.removeprefix("file "): t.comparator for t in templates if t.origin.startswith("file ")
+    }
+    found = [finding for file, comparator in files.items() for finding in lint(file, comparator)]
+    return [finding.message for finding in found if finding.rule == "goal.comparator" and finding.level == "error"]
+
+
 def _lint(asked: str, comparator: Comparator | None) -> list[LintFinding]:
     name, text, _ = read_template(asked)
     head, _ = split_head(name, text)

@@ -30,6 +30,7 @@ def expand(
     Every record becomes one example for each kept goal that its reward reaches. Prints the dataset's folder.
     """
     from gcsl_data.audit.stats import stats_of_dataset
+    from gcsl_data.audit.template_lint import lint_used
     from gcsl_data.build import build
     from gcsl_data.cli import _show
     from gcsl_data.dataset.decode import encode
@@ -50,13 +51,15 @@ def expand(
     _show.say_notes(plan.notes)
     for origin in dict.fromkeys(template.origin for template in plan.templates.values()):
         _show.say(f"template: {origin}")
+    doubts = lint_used(plan.templates.values())
     with _show.progress(progress, "writing examples") as on_rows:
         manifest, measured = build(plan, LocalEngine(found), target, on_rows=on_rows)
-    for warning in measured.warnings:
+    warnings = [*measured.warnings, *doubts]
+    for warning in warnings:
         _show.say(f"warning: {warning}")
     stats = stats_of_dataset(manifest, str(target))
     if json:
-        _show.print_json({"output": str(target), "warnings": list(measured.warnings), **encode(stats)})
+        _show.print_json({"output": str(target), "warnings": warnings, **encode(stats)})
         return
     _show.say_expanded(stats)
     print(target)

@@ -96,3 +96,13 @@ def test_the_sandbox_is_new_enough() -> None:
 
     assert tuple(int(part) for part in version("jinja2").split(".")[:3]) >= (3, 1, 6)
     assert "jinja2>=3.1.6" in (requires("gcsl") or [])
+
+
+def test_expand_warns_of_words_against_the_labels(tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "log.jsonl", make_rows(i / 10 for i in range(10)))
+    (tmp_path / "gt.j2").write_text("Greater than {{ threshold }}.")
+
+    done = gcsl_data("expand", "log.jsonl", "--template", "gt.j2", cwd=tmp_path)
+
+    assert done.status == 0
+    assert "warning: gt.j2: says 'Greater than' (>) beside the number" in done.err
