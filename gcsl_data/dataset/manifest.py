@@ -244,6 +244,8 @@ def contradictions(manifest: Manifest) -> Iterator[str]:
         yield f"inference_goal is {manifest.inference_goal}, which is not the highest kept goal"
     elif highest is not None and manifest.inference_text != manifest.goal(highest).text:
         yield "inference_text is not the text of the inference goal"
+    if not manifest.shards:
+        yield "it names no shards"
     if sum(split.records for split in manifest.splits) < 1:
         yield "it counts no records"
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from gcsl_data.columns import KINDS
 from gcsl_data.dataset.manifest import Manifest, Shard, verified_shard
 from gcsl_data.dataset.shards import manifest_columns, shard_schema
 from gcsl_data.errors import DataError
@@ -13,8 +14,13 @@ from gcsl_data.errors import DataError
 def verified_shards(folder: Path, manifest: Manifest, shards: Iterable[Shard]) -> dict[Shard, Path]:
     """The file of each shard. All are hashed before any of them meets a parser.
 
-    Raises DataError (65), naming the first shard that is not as the manifest says.
+    Raises DataError (65), naming the first shard that is not as the manifest says, or for columns of another kind.
     """
+    names = [column.name for column in KINDS[manifest.kind]]
+    if [column.name for column in manifest.columns[: len(names)]] != names:
+        raise DataError(
+            "GD6523", f"{folder}: the manifest's columns are not those of kind {manifest.kind}; build the dataset again"
+        )
     paths = {shard: verified_shard(folder, shard) for shard in shards}
     for path in paths.values():
         _require_columns(path, manifest)

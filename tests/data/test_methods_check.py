@@ -146,6 +146,20 @@ def test_an_edited_manifest_is_found(
     assert gcsl_data("check", tmp_path / "out", cwd=tmp_path).status == 1
 
 
+@pytest.mark.parametrize("change", [{"kind": "examples"}, {"kind": "groups"}, {"shards": []}])
+@pytest.mark.parametrize("command", ["trace", "export"])
+def test_a_manifest_of_another_kind_is_no_crash(
+    datasets: Callable[[str], Path], tmp_path: Path, change: dict[str, Any], command: str
+) -> None:
+    shutil.copytree(datasets("pairs"), tmp_path / "out")
+    write_document(tmp_path / "out", {**document(tmp_path / "out"), **change})
+    rest = ["0000"] if command == "trace" else ["--to", "parquet", "-o", "parquet"]
+
+    outcome = gcsl_data(command, "out", *rest, cwd=tmp_path)
+
+    assert (outcome.status, len(outcome.errors)) == (65, 1)
+
+
 @pytest.mark.parametrize("method", ["exp", "standard", "group-standard", "quality"])
 def test_every_way_to_weigh_holds(tmp_path: Path, method: str) -> None:
     expand_rows(tmp_path, log(), goals__formulation="weights", build__weight_method=method, splits__shares="0.6,0.4")

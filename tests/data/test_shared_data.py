@@ -1,4 +1,4 @@
-"""A real log, recounted in plain Python: RealToxicityPrompts, where it lies beside the checkout."""
+"""Real logs, recounted in plain Python: RealToxicityPrompts and Mercury, where they lie beside the checkout."""
 
 import json
 from decimal import Decimal
@@ -24,12 +24,19 @@ MAP = [
 ]
 
 
+MERCURY = Path("code-efficiency")
+
+
+def found(name: Path) -> Path:
+    for folder in FOLDERS:
+        if (folder / name).exists():
+            return folder / name
+    pytest.skip(f"THE REAL LOG IS NOT HERE: {name} was looked for in {' and '.join(map(str, FOLDERS))}")
+
+
 @pytest.fixture(scope="module")
 def log() -> Path:
-    for folder in FOLDERS:
-        if (folder / NAME).is_file():
-            return folder / NAME
-    pytest.skip(f"THE REAL LOG IS NOT HERE: {NAME} was looked for in {' and '.join(map(str, FOLDERS))}")
+    return found(NAME)
 
 
 def test_rows_without_a_score_stop_the_build(log: Path, tmp_path: Path) -> None:
@@ -69,4 +76,30 @@ def test_the_dataset_is_what_plain_python_counts(log: Path, tmp_path: Path) -> N
         assert row["prompt"][0]["content"] == f"{row['goal']}\n\n{logged['prompt']['text']}"
         assert 1 - logged["continuation"]["toxicity"] == pytest.approx(row["reward"], abs=1e-12)
         assert row["reward"] >= row["threshold"]
+    assert check_dataset(tmp_path / "out") == []
+
+
+def test_the_five_widest_pairs_of_each_mercury_task_are_what_plain_python_finds(tmp_path: Path) -> None:
+    answers: dict[str, list[tuple[float, str]]] = {}
+    paths = sorted(found(MERCURY).glob("*.json"))
+    for path in paths:
+        for task, logged in json.loads(path.read_text(encoding="utf-8")).items():
+            answers.setdefault(task, []).extend((reference.significant(a["beyond_p"]), a["solution"]) for a in logged)
+    gaps: dict[str, list[float]] = {}
+    for task, graded in answers.items():
+        apart = (reference.significant(a - b) for a, one in graded for b, other in graded if a > b and one != other)
+        gaps[task] = sorted(apart, reverse=True)[:5]
+    fields = ["--map", "prompt=slug_name", "--map", "response=solution", "--map", "reward=beyond_p"]
+
+    outcome = gcsl_data("expand", *paths, *fields, "--formulation", "pairs", "-o", "out", cwd=tmp_path)
+
+    assert outcome.status == 0, outcome.err
+    written: dict[str, list[float]] = {task: [] for task in answers}
+    for row in examples(tmp_path / "out"):
+        task = row["prompt"][0]["content"]
+        assert (row["chosen_reward"], row["chosen"][0]["content"]) in answers[task]
+        assert (row["rejected_reward"], row["rejected"][0]["content"]) in answers[task]
+        written[task].append(reference.significant(row["chosen_reward"] - row["rejected_reward"]))
+    assert written == gaps
+    assert sum(map(len, gaps.values())) == 1185
     assert check_dataset(tmp_path / "out") == []

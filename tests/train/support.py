@@ -170,7 +170,7 @@ def make_manifest(shard: Shard, schema: pa.Schema, *, text: bool) -> Manifest:
         accounting=Accounting(rows=shard.rows, used=shard.rows, rejected={}, filtered={}), recipe={},
         templates={"reward": Template(name="at_least.j2", sha256="0" * 64, metric="score", scale=None, unit="")},
         fit=fit, goals=goals,
-        splits=(Split(name="train", records=shard.rows, examples=shard.rows),), shards=(shard,),
+        splits=(Split(name="train", records=shard.rows, examples=shard.rows),), ranges=(), shards=(shard,),
         columns=tuple(Field(name=f.name, type=str(f.type), nullable=f.nullable) for f in schema),
         columns_sha256="0" * 64,
     ).identified()  # fmt: skip
