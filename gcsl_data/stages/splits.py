@@ -60,7 +60,7 @@ def cuts_of(firsts: pl.DataFrame, shares: Sequence[float]) -> TimeCuts:
         raise DataError(
             "GD1332",
             f"{total} records at {len(times)} different times cannot be parted into {', '.join(names)}; "
-            "give other shares, or --split by prompt",
+            "give other shares, or --split-by prompt",
         )
     starts = [times[end] for end in ends]
     kind = "datetime" if times.dtype.is_temporal() else "number"
