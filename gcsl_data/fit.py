@@ -134,6 +134,8 @@ class Fit:
         for threshold in self.thresholds if self.rule not in ("labels", "aspects") else ():
             if not _PRINTED.fullmatch(threshold.printed):
                 yield f"fit.thresholds print {threshold.printed[:40]!r}, which is not a plain number"
+        if self.rule is not None and not self.thresholds:
+            yield f"it has no thresholds, though they come of {self.rule}"
         if self.thresholds and not self.kept:
             yield "every goal of the fit is dropped"
         if sorted(self.bounds) != self.bounds:

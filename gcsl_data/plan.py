@@ -21,6 +21,7 @@ from gcsl_data.stages.labels import raw_columns, with_labels
 from gcsl_data.stages.render import Layout, to_examples
 from gcsl_data.stages.splits import SPLIT_NAMES, assign_splits
 from gcsl_data.stages.templates import SHORT_DEFAULTS, GoalTemplate, load_template
+from gcsl_data.stages.times import shared_kind, with_time
 from gcsl_data.stages.wording import value_expression
 from gcsl_data.time_cuts import TimeCuts
 
@@ -162,7 +163,11 @@ def all_records(
     schemas = {log.uri: frame.collect_schema() for log, (frame, _) in zip(logs, mapped, strict=True)}
     _require_same_prompts(schemas)
     shared = {name: _shared_type(name, schemas) for name in stage.keep}
-    frames = [frame.with_columns(pl.col(name).cast(dtype) for name, dtype in shared.items()) for frame, _ in mapped]
+    kind = shared_kind(schemas)
+    frames = [
+        with_time(frame, kind).with_columns(pl.col(name).cast(dtype) for name, dtype in shared.items())
+        for frame, _ in mapped
+    ]
     is_text = next(iter(schemas.values()))["prompt"] == pl.String
     notes = [*(note for log in logs for note in log.notes), *(note for _, given in mapped for note in given)]
     columns = [ASPECT_PREFIX + name for name in aspects]
