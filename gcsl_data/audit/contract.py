@@ -212,11 +212,17 @@ def _goal_counts(examples: pl.LazyFrame, manifest: Manifest) -> Iterator[Finding
 
 
 def _is_identified(manifest: Manifest, formulation: Formulation) -> pl.Expr:
-    """Whether the id follows from source, row, part and the copy: the goal's index, else a running number from 1."""
+    """Whether the id follows from source, row, part and the copy: the goal's index, else a running number from 1.
+
+    A running number must be one that the record has by its reward and level.
+    """
     if formulation.indexed:
         return pl.col("id") == example_id(pl.col("goal_index"))
+    copies = formulation.copies(manifest.fit)
     most = max(1, len(manifest.fit.kept))
-    return pl.any_horizontal(pl.col("id") == example_id(pl.lit(str(n))) for n in range(1, most + 1))
+    return pl.any_horizontal(
+        (pl.col("id") == example_id(pl.lit(str(n)))) & copies.list.contains(n) for n in range(1, most + 1)
+    )
 
 
 def _carries_goal(manifest: Manifest, formulation: Formulation) -> pl.Expr:
