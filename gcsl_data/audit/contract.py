@@ -264,7 +264,7 @@ def _is_true(manifest: Manifest, formulation: Formulation) -> pl.Expr:
     holds = reward.is_finite()
     if fit.aspects:
         holds &= reward == joint_level(fit)
-    if fit.ties == "rank":  # the level depends on the order of the log; here at least on the reward
+    if fit.is_by_rank:  # the level depends on the order of the log; here at least on the reward
         edges = [pl.sum_horizontal(pl.lit(0), *[ok(t.edge) for t in fit.thresholds]) for ok in (reward.gt, reward.ge)]
         holds &= (edges[0] <= level) & (level <= edges[1])
     else:

@@ -8,6 +8,7 @@ import polars as pl
 
 from gcsl_data.errors import DataError, RecipeError
 from gcsl_data.fit import Fit
+from gcsl_data.stages import snap
 from gcsl_data.stages.aspects import joint_sentences
 from gcsl_data.stages.formulations import token
 from gcsl_data.stages.templates import GoalTemplate, render_goals, render_interval, render_value
@@ -87,7 +88,7 @@ def _intervals(fit: Fit, template: GoalTemplate) -> dict[int, str]:
     texts = {}
     for t in fit.thresholds:
         above = fit.thresholds[t.index] if t.index < count else None
-        end = above.printed if above else _end_of(template, fit)
+        end = above.printed if above else _end_of(fit)
         low, high = (t.printed, end) if fit.sign > 0 else (end, t.printed)
         texts[t.index] = render_interval(template, low, high, t.index, count)
     if len(set(texts.values())) < count:
@@ -95,9 +96,10 @@ def _intervals(fit: Fit, template: GoalTemplate) -> dict[int, str]:
     return texts
 
 
-def _end_of(template: GoalTemplate, fit: Fit) -> str | None:
-    """Where the best interval ends: the good end of the scale."""
-    if template.scale is None:
+def _end_of(fit: Fit) -> str | None:
+    """Where the best interval ends, with the digits of the other numbers, or all that it has."""
+    if fit.end is None:
         return None
-    end = template.scale[1] if fit.sign > 0 else template.scale[0]
-    return f"{end:.{fit.decimals}f}" if fit.decimals is not None else repr(end)
+    exact = snap.printed(fit.end, fit.comparator, None)
+    digits = len(exact.partition(".")[2])
+    return exact if digits >= (fit.decimals or 0) else snap.printed(fit.end, fit.comparator, fit.decimals)
