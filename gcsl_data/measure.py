@@ -127,7 +127,7 @@ def _fit_one(census: Census, plan: Plan, column: str, direction: Direction) -> t
     scale = template.scale if template else plan.recipe.goals.scale
     asked = plan.recipe.goals.filter if formulation.is_filtered else None
     fit, warnings = choose_goals(fit, asked, scale)
-    return fit, threshold_warnings(found, stage) + warnings
+    return fit, threshold_warnings(found, stage, rewards) + warnings
 
 
 def _normalised(
