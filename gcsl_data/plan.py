@@ -120,6 +120,8 @@ def make_plan(logs: tuple[Log, ...], recipe: Recipe) -> Plan:
             f"--formulation {recipe.goals.formulation} speaks of one reward, and there are {len(aspects)}; "
             "use gcsl-bey-nl, gcsl-bey-snl, gcsl-bey, gcsl or sft-aug, or map one of them",
         )
+    if aspects and recipe.bins.ties == "rank":
+        raise UsageError("GD0254", f"--ties rank cuts one reward, and there are {len(aspects)}; use merge or spread")
     is_text = records.collect_schema()["prompt"] == pl.String
     if recipe.output.format == "text" and not is_text:
         raise UsageError("GD0206", "--format text needs plain-text prompts, and these are chat messages; leave it out")

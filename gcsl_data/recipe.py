@@ -474,7 +474,8 @@ def _validated(values: dict[str, Any], origins: dict[str, str], file: str | None
             inside = [known for known in field_names() if known.startswith(f"{name}.")]
             raise UsageError("GD0201", f"no setting {name!r}; {nearest(name, inside or field_names())}")
         stage, key = name.split(".", 1)
-        nested.setdefault(stage, {})[key] = _parsed(value) if origins[name] != "file" else value
+        as_it_stands = origins[name] == "file" or name == "bins.thresholds"  # whose digits are printed as given
+        nested.setdefault(stage, {})[key] = value if as_it_stands else _parsed(value)
     try:
         return Recipe.model_validate(nested)
     except ValidationError as error:

@@ -34,6 +34,7 @@ def choose_goals(fit: Fit, asked: str | None, scale: Scale | None) -> tuple[Fit,
     fit, warnings = filter_goals(fit, asked or "none", scale)
     if fit.form in ("threshold", "interval"):
         require_distinct(fit)
+    fit = replace(fit, end=_end_of_scale(fit, scale))
     return fit, warnings + scale_warnings(fit, scale)
 
 
@@ -80,6 +81,13 @@ def scale_warnings(fit: Fit, scale: Scale | None) -> tuple[str, ...]:
     if scale and not scale[0] <= low <= high <= scale[1]:
         return (f"rewards from {low:g} to {high:g} leave the scale {scale[0]:g} to {scale[1]:g}; check --scale",)
     return ()
+
+
+def _end_of_scale(fit: Fit, scale: Scale | None) -> float | None:
+    """The good end of the scale in the unit of `reward`, where goals are intervals and the best one ends there."""
+    if fit.form != "interval" or fit.rule == "labels" or scale is None:
+        return None
+    return max(fit.sign * scale[0], fit.sign * scale[1]) or 0.0
 
 
 def require_distinct(fit: Fit) -> None:

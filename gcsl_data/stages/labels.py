@@ -21,12 +21,12 @@ def with_labels(frame: pl.LazyFrame, fit: Fit, formulation: Formulation) -> pl.L
     """Adds `level` (Int32, 0..K) and `copy` (list of Int32: the rows that it gives).
 
     Rewards are brought to the scale of the fit; what they were stays as `raw(column)`. With several aspects `reward` becomes
-    the number of goals that a record reaches. Under ties "rank" the records of the fitted split must stand in log order.
+    the number of goals that a record reaches. Where levels go by rank, records of the fitted split must stand in log order.
     """
     frame = on_scale(frame, _parts(fit))
     if fit.aspects:
         frame = frame.with_columns(reward=joint_level(fit))
-    level = _level_by_rank(fit) if fit.ties == "rank" else level_of(fit)
+    level = _level_by_rank(fit) if fit.is_by_rank else level_of(fit)
     return frame.with_columns(level=level).with_columns(copy=formulation.copies(fit))
 
 
