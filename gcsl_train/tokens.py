@@ -79,7 +79,9 @@ class Encoder:
     def _with_goal(self, prompt: str | Messages, goal: str, goals: GoalTokens) -> list[int]:
         """The ids of a prompt whose goal is one of the tokens: taken out, and put back when no other text can become it."""
         if goal not in goals.texts:
-            raise DataError("GT6527", f"the goal {shown(goal)} is not one of {', '.join(goals.texts)}; build it again")
+            raise DataError(
+                "GT6527", f"the goal {shown(goal)} is not one of {', '.join(goals.texts)}; build the dataset again"
+            )
         try:
             bare = remove(prompt, goal, goals.placement)
         except ValueError as error:
