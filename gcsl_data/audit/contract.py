@@ -15,7 +15,7 @@ import polars as pl
 import pyarrow as pa
 
 from gcsl_data.dataset.decode import canonical, encode
-from gcsl_data.dataset.goal import affix
+from gcsl_data.dataset.goal import affix, token
 from gcsl_data.dataset.manifest import (
     FORMAT_VERSION,
     MANIFEST_NAME,
@@ -35,7 +35,7 @@ from gcsl_data.resources import folder
 from gcsl_data.stages import snap
 from gcsl_data.stages.aspects import joint_level, ladder
 from gcsl_data.stages.fitting import level_of
-from gcsl_data.stages.formulations import FORMULATIONS, Formulation, token
+from gcsl_data.stages.formulations import FORMULATIONS, Formulation
 from gcsl_data.stages.render import example_id
 from gcsl_data.stages.wording import MARK, filled, printed_value
 

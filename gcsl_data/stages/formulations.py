@@ -95,8 +95,3 @@ FORMULATIONS: dict[FormulationName, Formulation] = {
         "the best records, once each, without goals", None, _once_above_cut, has_thresholds=False, has_cut=True
     ),
 }  # fmt: skip
-
-
-def token(index: int) -> str:
-    """The special token of goal k."""
-    return f"<|goal_{index}|>"
