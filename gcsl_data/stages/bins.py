@@ -86,7 +86,8 @@ def top_share(rewards: pl.DataFrame, share: float) -> float:
     """The lowest reward of the best `share` of records, ties with it included: s[N - ceil(share N)]."""
     running = rewards["records"].cum_sum()
     total = int(running[-1])
-    at = total - min(total, max(1, math.ceil(share * total)))
+    # 0.07 * 100 is 7.000000000000001 in floats, and must not take an eighth record.
+    at = total - min(total, max(1, math.ceil(round(share * total, 6))))
     return rewards["reward"][int(running.search_sorted(at, side="right"))]
 
 
