@@ -19,6 +19,7 @@ columns hashing lookup
 stages.builders stages.builders.settings
 recipe ingest.fault ingest.recognise ingest.reshape
 ingest.examine ingest.mixed ingest.sql ingest.refused
+ingest.suspicious
 ingest.formats.*
 ingest.formats
 ingest.plain

@@ -149,3 +149,43 @@ def test_a_fit_without_thresholds_is_refused(folder: Path) -> None:
     outcome = gcsl_data("stats", "log.jsonl", "--fit", "fit.json", "--json", cwd=folder)
 
     assert (outcome.status, outcome.json["code"]) == (65, "GD6541")
+
+
+@pytest.mark.parametrize("columns", [3, 300])
+def test_a_key_twice_is_seen_among_few_and_many_however_it_is_written(tmp_path: Path, columns: int) -> None:
+    keys = {"reward": 1, 'q"u\\': 1, "é": 1, "a: b": 1, **{f"c{i}": 1 for i in range(columns)}}
+    lines = [json.dumps({"prompt": "p", "response": "r", **keys}) for _ in range(7)]
+    for at, more in enumerate(('"c1" : 2', '"reward":\t2', '"q\\"u\\\\":2', '"\\u00e9":2', '"a: b" :2')):
+        lines[at] = f"{lines[at][:-1]}, {more}}}"
+    (tmp_path / "log.jsonl").write_text("\n".join(lines))
+
+    outcome = gcsl_data(
+        "ingest", "log.jsonl", "--on-error", "quarantine", "--max-reject-rate", "1", "--json", cwd=tmp_path
+    )
+
+    assert outcome.json["accounting"]["rejected"] == {"duplicate_key": 5}
+
+
+def test_a_whole_number_of_128_bits_without_a_sign_sets_its_row_aside(tmp_path: Path) -> None:
+    for name, value in (("a", 2**127), ("b", {"c": [2**127]}), ("d", 2**127 - 1)):
+        (tmp_path / f"{name}.jsonl").write_text(LINES + json.dumps({**ROWS[0], "long": value}) + "\n")
+        outcome = gcsl_data(
+            *("ingest", f"{name}.jsonl", "-o", f"{name}.parquet", "--json"),
+            *("--on-error", "quarantine", "--max-reject-rate", "1"),
+            cwd=tmp_path,
+        )
+
+        assert outcome.status == 0, outcome.err
+        assert outcome.json["accounting"]["rejected"] == ({} if name == "d" else {"nonfinite_number": 1})
+
+
+@pytest.mark.parametrize("value", ["1" * 40, "-" + "9" * 39])
+def test_a_whole_number_of_any_length_in_a_csv_loses_nobody_the_log(tmp_path: Path, value: str) -> None:
+    (tmp_path / "a.csv").write_text(
+        "prompt,response,reward,x\n" + "".join(f"p,r,{i},{i}\n" for i in range(9)) + f"p,r,9,{value}\n"
+    )
+
+    outcome = gcsl_data("ingest", "a.csv", "--keep", "x", "-o", "a.parquet", "--json", cwd=tmp_path)
+
+    assert outcome.status == 0, outcome.err
+    assert pl.read_parquet(tmp_path / "a.parquet")["x"].to_list() == [*map(str, range(9)), value]
