@@ -65,6 +65,8 @@ class GoalBook:
             return Asked(self.inference_goal, self.inference_text)
         if wanted in WORDS or wanted.lstrip("-").isdigit():
             if not self.kept:
+                if self.inference_text is not None:
+                    raise UsageError("GT0214", f"goal {wanted}: these goals have no numbers; ask for highest or a text")
                 raise UsageError("GT0214", f"goal {wanted}: this dataset has no goals; ask for --goal none")
             index = {"highest": max(self.kept), "lowest": min(self.kept)}.get(wanted)
             index = int(wanted) if index is None else index

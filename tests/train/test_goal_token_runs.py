@@ -13,6 +13,13 @@ from .support import TOKENS, command, metrics
 SIZES = ("--max-length", 128, "--packs-per-step", 2)
 
 
+def goal_rows(run):
+    """The trained rows (K, H) in a run's adapter."""
+    tensors = load_file(run / "adapter" / "adapter_model.safetensors")
+    (rows,) = [tensor for name, tensor in tensors.items() if "trainable_tokens" in name]
+    return rows
+
+
 @pytest.fixture(scope="module")
 def run(base, token_dataset, tmp_path_factory):
     path = tmp_path_factory.mktemp("run") / "run"
@@ -20,6 +27,23 @@ def run(base, token_dataset, tmp_path_factory):
         command(token_dataset, "--model", base, "--out", path, *SIZES, "--max-steps", 3, "--learning-rate", 1e-2) == 0
     )
     return path
+
+
+def test_a_run_begins_with_rows_drawn_by_its_seed(base, token_dataset, tmp_path):
+    words = (token_dataset, "--model", base, *SIZES, "--max-steps", 1, "--learning-rate", 0)
+    weight = AutoModelForCausalLM.from_pretrained(base).get_input_embeddings().weight.detach()
+    own = weight[: len(AutoTokenizer.from_pretrained(base))]
+    for seed in (0, 5):
+        assert command(*words, "--seed", seed, "--out", tmp_path / str(seed)) == 0
+        noise = torch.randn(2, 32, generator=torch.Generator().manual_seed(seed))
+        torch.testing.assert_close(goal_rows(tmp_path / str(seed)), own.mean(dim=0) + own.std(dim=0) * noise)
+
+
+def test_gradient_checkpointing_changes_nothing(base, token_dataset, tmp_path):
+    words = (token_dataset, "--model", base, *SIZES, "--max-steps", 3, "--learning-rate", 5e-3)
+    assert command(*words, "--out", tmp_path / "plain") == 0
+    assert command(*words, "--out", tmp_path / "saving", "--gradient-checkpointing") == 0
+    torch.testing.assert_close(goal_rows(tmp_path / "saving"), goal_rows(tmp_path / "plain"), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
@@ -76,9 +100,7 @@ def test_the_card_loads_the_run_and_merging_gives_its_logits(run, base, tmp_path
     if merged.config.tie_word_embeddings:
         torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-4)
         assert merged.get_output_embeddings().weight is merged.get_input_embeddings().weight
-    (rows,) = [
-        t for n, t in load_file(run / "adapter" / "adapter_model.safetensors").items() if "trainable_tokens" in n
-    ]
+    rows = goal_rows(run)
     assert torch.equal(merged.get_input_embeddings().weight[[first, first + 1]], rows)
     served = AutoTokenizer.from_pretrained(tmp_path / "merged")
     assert served.convert_tokens_to_ids(list(TOKENS)) == [first, first + 1]

@@ -7,9 +7,9 @@ from transformers import AutoTokenizer
 
 from gcsl_data.dataset.goal import remove
 from gcsl_data.dataset.manifest import load
-from gcsl_data.errors import DataError
+from gcsl_data.errors import DataError, UsageError
 from gcsl_train import goal_tokens
-from gcsl_train.goals import from_manifest
+from gcsl_train.goals import Asked, from_manifest
 from gcsl_train.shards import read_examples
 from gcsl_train.table import tokenise
 from gcsl_train.tokens import Encoder
@@ -139,7 +139,7 @@ def without_goals(folder, rows, **changes):
     fit = load(make_dataset(folder / "other", make_rows(2))).fit
     fit = dataclasses.replace(fit, form=None, thresholds=(), rule=None, bins_asked=None)
     nothing = {"goals": (), "inference_goal": None, "inference_text": None, "templates": {}}
-    return make_dataset(folder / "dataset", rows, fit=fit, **nothing, **changes)
+    return make_dataset(folder / "dataset", rows, fit=fit, **{**nothing, **changes})
 
 
 def test_rewards_that_want_to_be_embedded_are_refused_before_anything_is_loaded(model, tmp_path, capsys):
@@ -165,3 +165,11 @@ def test_a_dataset_without_goals_trains_and_then_has_none_to_ask_for(model, tmp_
         assert command(*words, "--goal", goal) == 2
         assert f"goal {goal}: this dataset has no goals; ask for --goal none" in capsys.readouterr().err
     assert command(*words, "--goal", "none") == 0
+
+
+def test_goals_that_state_a_value_have_no_numbers_to_ask_for(tmp_path):
+    words = {"formulation": "ca", "inference_text": "Write an answer of score 0.90.", "inference_reward": 0.9}
+    book = from_manifest(load(without_goals(tmp_path, make_rows(4), **words)))
+    assert book.ask("highest") == Asked(None, "Write an answer of score 0.90.")
+    with pytest.raises(UsageError, match="these goals have no numbers; ask for highest or a text"):
+        book.ask("lowest")
