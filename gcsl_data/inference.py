@@ -43,6 +43,13 @@ def asked_goal(
         return _of_value(folder, manifest, scale, value, index)
     if manifest.inference_text is None:
         raise UsageError("GD0227", f"prompts of {manifest.formulation} carry no goal, so there is none to ask for")
+    if fit.form == "attributes":
+        if index is not None or scale is not None or value is not None:
+            raise UsageError(
+                "GD0263",
+                f"the goal is a string of attributes such as {manifest.inference_text}; ask for another as it stands",
+            )
+        return Asked(manifest.inference_text, None, None, extrapolates=False)
     goal = _kept(manifest, index)
     if scale is None and value is None:
         return Asked(goal.text or "", goal.index, goal.threshold, extrapolates=False)

@@ -140,6 +140,11 @@ def make_plan(logs: tuple[Log, ...], recipe: Recipe) -> Plan:
     missing or of the wrong type.
     """
     formulation = FORMULATIONS[recipe.goals.formulation]
+    if taken := [name for name in recipe.record.keep if name in {column.name for column in KINDS[formulation.kind]}]:
+        raise UsageError(
+            "GD0260",
+            f"--keep {taken[0]}: --formulation {recipe.goals.formulation} writes a column of that name itself; leave it out",
+        )
     by_time = recipe.splits.by == "time"
     records, aspects, notes = all_records(logs, recipe.record, needs_time=by_time)
     if aspects and not formulation.takes_aspects:
@@ -147,11 +152,6 @@ def make_plan(logs: tuple[Log, ...], recipe: Recipe) -> Plan:
             "GD0250",
             f"--formulation {recipe.goals.formulation} speaks of one reward, and there are {len(aspects)}; "
             "use gcsl-bey-nl, gcsl-bey-snl, gcsl-bey, gcsl, sft-aug or steerlm, or map one of them",
-        )
-    if taken := [name for name in recipe.record.keep if name in {column.name for column in KINDS[formulation.kind]}]:
-        raise UsageError(
-            "GD0260",
-            f"--keep {taken[0]}: --formulation {recipe.goals.formulation} writes a column of that name itself; leave it out",
         )
     if aspects and recipe.bins.ties == "rank":
         raise UsageError("GD0254", f"--ties rank cuts one reward, and there are {len(aspects)}; use merge or spread")

@@ -53,7 +53,7 @@ def _refuse(plan: Plan, fit: Fit, reasons: dict[str, int]) -> None:
     raise DataError(
         "GD1322",
         f"--formulation {plan.recipe.goals.formulation} gives no row for the split {fit.split} ({counts}); it needs "
-        f"{plan.formulation.builder.needs}: log more responses to each prompt, or --map group=SQL to what belongs together",
+        f"{plan.formulation.builder.needs}",
     )
 
 

@@ -68,7 +68,7 @@ def _sections(manifest: Manifest) -> dict[str, dict[str, Any]]:
     thresholds = fit["thresholds"]
     inputs, columns, shards, tools = (content.pop(name) for name in ("inputs", "columns", "shards", "tools"))
     recipe, templates, splits = (content.pop(name) for name in ("recipe", "templates", "splits"))
-    accounting = content.pop("accounting")
+    accounting, ranges = content.pop("accounting"), content.pop("ranges")
     return {
         "dataset": _without(content, _REPEATS),
         "inputs": {item["uri"]: _without(item, {"uri"}) for item in inputs},
@@ -82,6 +82,7 @@ def _sections(manifest: Manifest) -> dict[str, dict[str, Any]]:
             **{f"split {split['name']}": _without(split, {"name"}) for split in splits},
             **{f"level {t['index']}": {"records": t["records"]} for t in thresholds},
             **{f"goal {goal['index']}": {"examples": goal["examples"]} for goal in goals},
+            **{told["name"]: _without(told, {"name"}) for told in ranges},
         },
         "columns": {column["name"]: column["type"] + ", nullable" * column["nullable"] for column in columns},
         "shards": {split["name"]: _shards([s for s in shards if s["split"] == split["name"]]) for split in splits},

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from gcsl_data.dataset.manifest import Accounting, Goal, Manifest, Split
+from gcsl_data.dataset.manifest import Accounting, Goal, Manifest, Range, Split
 from gcsl_data.fit import Aspect, Cut, Fit, Threshold
 from gcsl_data.measure import Measured
 
@@ -42,7 +42,7 @@ class AspectStats:
 class Stats:
     """One dataset, or what a log would become. `expansion` is examples per usable record; `below` counts records at level 0.
 
-    `inference_text` is what to ask for; null where prompts carry no goal.
+    `inference_text` is what to ask for; null where prompts carry no goal. `ranges` tells of rows that a builder made.
     """
 
     name: str
@@ -62,6 +62,7 @@ class Stats:
     below: int
     cut: Cut | None
     aspects: tuple[AspectStats, ...]
+    ranges: tuple[Range, ...]
     inference_text: str | None
     records: int
     examples: int
@@ -102,6 +103,7 @@ def _stats(name: str, found: Manifest | Measured, *, dataset_id: str | None, for
         below=train - sum(row.records for row in rows),
         cut=fit.cut,
         aspects=tuple(_of_aspect(aspect) for aspect in fit.aspects),
+        ranges=found.ranges,
         inference_text=found.inference_text,
         records=records,
         examples=examples,

@@ -7,13 +7,14 @@ still the one that the dataset was made of.
 import hashlib
 import math
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 import polars as pl
 
-from gcsl_data.columns import EXAMPLE, ROW_INDEX
+from gcsl_data.columns import KINDS, ROW_INDEX
 from gcsl_data.dataset.goal import Message, remove
 from gcsl_data.dataset.manifest import Manifest, load
 from gcsl_data.dataset.verified import verified_shards
@@ -24,6 +25,7 @@ from gcsl_data.ingest.inputs import find_logs
 LogState = Literal["unchanged", "changed", "unknown", "missing"]
 _ID = re.compile(r"[0-9a-f]{4,16}")
 _RECORD = ("source", "row", "part")
+_MARKS = ("label", "advantage", "weight", "smoothing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,17 @@ class ReachedGoal:
     text: str
     dropped: str | None
     example: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A record that the example holds as a worse response than its own."""
+
+    source: str
+    row: int
+    part: int
+    reward: float
+    completion: str | list[Message]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +67,8 @@ class LogRow:
 @dataclass(frozen=True, slots=True)
 class Trace:
     """Everything that leads from an example to its record. `prompt` is without the goal; `logged` is the reward in the
-    log's own unit; `goals` are those the record reaches, lowest first; `others` the record's other examples."""
+    log's own unit; `goals` are those the record reaches, lowest first; `others` the record's other examples. In pairs the
+    record is the chosen one, `rejected` are the others; `marks` is what else the row says: label, advantage, weight."""
 
     id: str
     source: str
@@ -73,6 +87,8 @@ class Trace:
     others: tuple[str, ...]
     prompt: str | list[Message]
     completion: str | list[Message]
+    rejected: tuple[Rejected, ...]
+    marks: dict[str, float | bool]
     kept: dict[str, Any]
     log: LogRow | None
 
@@ -87,7 +103,7 @@ def trace(dataset: Path, prefix: str, *, logs: Path | None = None) -> Trace:
     if not _ID.fullmatch(prefix):
         raise UsageError("GD0240", f"{shown(prefix)} is no id; one is 16 hex digits, of which the first 4 may do")
     rows = _rows(dataset, manifest)
-    example, *others = _of_one_record(rows, _whole_id(rows, prefix, dataset))
+    example, *others = _of_one_record(rows, _whole_id(rows, prefix, dataset), manifest)
     copies = [example, *others]
     return Trace(
         **{name: example[name] for name in (*_RECORD, "id", "shard", "shard_row", "group", "reward", "level", "goal")},
@@ -98,7 +114,11 @@ def trace(dataset: Path, prefix: str, *, logs: Path | None = None) -> Trace:
         others=tuple(other["id"] for other in others),
         prompt=_without_goal(example, manifest),
         completion=example["completion"],
-        kept={column.name: _json_value(example[column.name]) for column in manifest.columns[len(EXAMPLE) :]},
+        rejected=tuple(_rejected(example, manifest)),
+        marks={name: example[name] for name in _MARKS if name in example},
+        kept={
+            column.name: _json_value(example[column.name]) for column in manifest.columns[len(KINDS[manifest.kind]) :]
+        },
         log=_log_row(manifest, logs, example["source"], example["row"]) if logs else None,
     )
 
@@ -125,12 +145,29 @@ def _whole_id(rows: pl.LazyFrame, prefix: str, dataset: Path) -> str:
     return str(found.first())
 
 
-def _of_one_record(rows: pl.LazyFrame, example_id: str) -> list[dict[str, Any]]:
+def _of_one_record(rows: pl.LazyFrame, example_id: str, manifest: Manifest) -> list[dict[str, Any]]:
     """The example, then the others of the same record in their order."""
     (example,) = _collect(rows.filter(pl.col("id") == example_id)).to_dicts()
     same = pl.all_horizontal(pl.col(name) == example[name] for name in _RECORD)
-    others = _collect(rows.filter(same & (pl.col("id") != example_id)).select("id", "goal_index"))
-    return [example, *others.sort("goal_index").to_dicts()]
+    order = "goal_index" if manifest.kind == "examples" else "copy"
+    others = _collect(rows.filter(same & (pl.col("id") != example_id)).select("id", order)).sort(order).to_dicts()
+    return [_as_example(example), *({"goal_index": None, **other} for other in others)]
+
+
+def _as_example(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of any kind with what rows of kind "examples" have: those of other kinds carry no goal."""
+    chosen = {"reward": row["chosen_reward"], "completion": row["chosen"]} if "chosen" in row else {}
+    return {"goal": None, "goal_index": None, "level": 0, **chosen, **row}
+
+
+def _rejected(example: dict[str, Any], manifest: Manifest) -> Iterator[Rejected]:
+    """The worse responses of a row, one or several."""
+    if "rejected" not in example:
+        return
+    names = ("rejected_source", "rejected_row", "rejected_part", "rejected_reward", "rejected")
+    several = [example[name] if manifest.kind == "multi-negative" else [example[name]] for name in names]
+    for values in zip(*several, strict=True):
+        yield Rejected(*values)
 
 
 def _collect(frame: pl.LazyFrame) -> pl.DataFrame:

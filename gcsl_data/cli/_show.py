@@ -58,8 +58,9 @@ def show_stats(stats: "Stats") -> None:
         console.print(Text(line))
     for aspect in stats.aspects:
         console.print(Text(f"{aspect.name} (mean {aspect.mean:.6g})"))
-        _print_table(console, _bin_table(aspect.bins, aspect.comparator, below=0))
-    if stats.aspects:
+        if aspect.bins:
+            _print_table(console, _bin_table(aspect.bins, aspect.comparator, below=0))
+    if stats.aspects and stats.bins:
         console.print(Text("goals over all aspects"))
     if stats.bins:
         _print_table(console, _bin_table(stats.bins, stats.comparator, below=stats.below))
@@ -197,7 +198,8 @@ def _summary(stats: "Stats") -> list[str]:
     ]
     if stats.aspects:
         means = ", ".join(f"{aspect.name} {aspect.mean:.6g}" for aspect in stats.aspects)
-        lines[2] = f"  goals     {stats.bins_effective} over {len(stats.aspects)} aspects, mean rewards: {means}"
+        count = stats.bins_effective or "attributes"
+        lines[2] = f"  goals     {count} over {len(stats.aspects)} aspects, mean rewards: {means}"
     if len(stats.splits) > 1:
         parts = ", ".join(f"{split.name} {split.examples} from {split.records}" for split in stats.splits)
         lines.append(f"  splits    {parts}")
@@ -210,6 +212,8 @@ def _how_cut(stats: "Stats") -> str:
         logged = stats.cut.value * (-1 if stats.direction == "lower" else 1)
         share = stats.cut.records / stats.splits[0].records
         return f"cut       {stats.cut.asked}: rewards as good as {logged:.6g}, {share:.1%} of {stats.splits[0].name}"
+    if stats.rule is None and stats.ranges:
+        return ", ".join(f"{told.name:<9} {told.minimum:.6g} to {told.maximum:.6g}" for told in stats.ranges)
     if stats.rule is None:
         return "bins      none"
     if stats.rule == "bins" and stats.bins_effective != stats.bins_asked:

@@ -5,6 +5,7 @@ from gcsl_data.dataset.goal import Message
 from gcsl_data.errors import one_line, shown
 
 TEXT_WIDTH = 68  # 80 columns, less two spaces and the name of the fact
+_USUAL = {"weight": 1.0, "smoothing": 0.0}  # what says nothing
 _LOG_STATES = {
     "unchanged": "unchanged since the dataset was made",
     "changed": "CHANGED since the dataset was made (other SHA-256)",
@@ -23,10 +24,17 @@ def show_trace(trace: Trace) -> None:
     _fact("reward", f"{trace.reward!r}{lower}, level {trace.level}")
     for goal in reversed(trace.goals):
         _fact(f"goal {goal.index}", _goal(goal, trace))
+    if trace.goal_index is None and trace.goal is not None:
+        _fact("goal", trace.goal)
+    for name, value in trace.marks.items():
+        if value != _USUAL.get(name):
+            _fact(name, repr(value))
     if trace.goal_index is None and trace.others:
         _fact("others", ", ".join(trace.others))
     _fact("prompt", _first_line(trace.prompt))
     _fact("response", _first_line(trace.completion))
+    for other in trace.rejected:
+        _fact("rejected", f"{other.source}, row {other.row}, reward {other.reward!r}: {_first_line(other.completion)}")
     for name, value in trace.kept.items():
         _fact(name, shown(value, limit=TEXT_WIDTH))
     if trace.log:

@@ -1,7 +1,16 @@
 """The dataset card: README.md with the YAML that lets Hugging Face find the splits, and what a person asks first."""
 
+from gcsl_data.columns import TRAINER_COLUMNS
 from gcsl_data.dataset.goal import place
-from gcsl_data.dataset.manifest import Manifest
+from gcsl_data.dataset.manifest import Kind, Manifest
+
+_TITLES: dict[Kind, str] = {
+    "examples": "Examples",
+    "pairs": "Preference pairs",
+    "unpaired": "Labelled responses",
+    "multi-negative": "Responses with worse ones",
+    "groups": "Groups with advantages",
+}
 
 
 def dataset_card(manifest: Manifest) -> str:
@@ -11,24 +20,43 @@ def dataset_card(manifest: Manifest) -> str:
     files = "\n".join(f"  - split: {name}\n    path: data/{name}-*.arrow" for name in splits)
     counts = ", ".join(f"{split.name} {split.examples}" for split in manifest.splits)
     lower = " (logged values negated: lower is better)" if fit.direction == "lower" else ""
+    has_goals = not manifest.ranges and manifest.kind == "examples"
+    title = "Goal-conditioned examples" if has_goals else _TITLES[manifest.kind]
+    tags = "- goal-conditioned\n- gcsl" if has_goals else "- gcsl"
+    told = [f"{item.name} {item.minimum:.6g} to {item.maximum:.6g}" for item in manifest.ranges]
+    how = ", ".join(told) or (
+        f"{len(fit.thresholds)} bins" if has_goals else f"label from the reward {_cut(manifest)} on"
+    )
     return f"""---
 configs:
 - config_name: default
   data_files:
 {files}
 tags:
-- goal-conditioned
-- gcsl
+{tags}
 ---
 
-# Goal-conditioned examples
+# {title}
 
 {manifest.accounting.used} records of {manifest.accounting.rows} rows became examples: {counts}. Formulation
-`{manifest.formulation}`, {len(fit.thresholds)} bins, mean reward {fit.mean:.6g}{lower}.
+`{manifest.formulation}`, {how}, mean reward {fit.mean:.6g}{lower}.
 Dataset id `{manifest.dataset_id}`.
 {_goals(manifest)}{_inference(manifest)}
-Each row is one example: `prompt` and `completion` are what a trainer needs, the other columns trace it back to its log.
+Each row is one example: {_needed(manifest)} are what a trainer needs, the other columns trace it back to its log.
 """
+
+
+def _cut(manifest: Manifest) -> str:
+    return f"{manifest.fit.sign * manifest.fit.cut.value:.6g}" if manifest.fit.cut else ""
+
+
+def _needed(manifest: Manifest) -> str:
+    """The columns that a trainer needs, as people list them."""
+    names = list(TRAINER_COLUMNS.get(manifest.kind, ("prompt", "completion", "advantage")))
+    if any(told.name == "weight" for told in manifest.ranges):
+        names.append("weight")
+    *first, last = (f"`{name}`" for name in names)
+    return f"{', '.join(first)} and {last}"
 
 
 def _goals(manifest: Manifest) -> str:

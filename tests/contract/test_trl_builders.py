@@ -1,4 +1,4 @@
-"""TRL's trainers for other methods take the builders' rows as they are: no converter, no renaming."""
+"""TRL's trainers for other methods take datasets for them as they lie on disk: no converter, no renaming."""
 
 from pathlib import Path
 from typing import Any
@@ -6,11 +6,12 @@ from typing import Any
 import polars as pl
 import pytest
 
+from gcsl_data.build import build
 from gcsl_data.dataset.manifest import Format
-from gcsl_data.stages.builders.built import Built
-from gcsl_data.stages.builders.pairs import to_pairs
-from gcsl_data.stages.builders.rows import to_rows
-from gcsl_data.stages.builders.unpaired import to_unpaired
+from gcsl_data.engines.local import LocalEngine
+from gcsl_data.ingest.inputs import find_logs
+from gcsl_data.plan import make_plan
+from gcsl_data.recipe import resolve
 
 from .test_trl import CHAT
 
@@ -22,26 +23,20 @@ pytestmark = [
 FORMATS: tuple[Format, ...] = ("messages", "text")
 
 
-def records() -> pl.LazyFrame:
-    """Four graded answers to each of six questions."""
-    rows = [
-        {"prompt": f"Add {i} and {i}.", "response": f"It is {2 * i + 3 - grade}.", "reward": float(grade),
-         "group": str(i), "source": "log.jsonl", "row": 4 * i + grade + 1, "part": 0}
-        for i in range(6)
-        for grade in range(4)
-    ]  # fmt: skip
-    return pl.LazyFrame(rows, schema_overrides={"part": pl.Int32})
-
-
-def on_disk(built: Built, kind: str, output_format: Format, folder: Path) -> Any:
-    """The rows as a reader gets them: written as Arrow, opened by `datasets`."""
+def dataset(formulation: str, output_format: Format, folder: Path) -> Any:
+    """Four graded answers to each of six questions, expanded, and opened by `datasets` as any reader would."""
     import datasets
 
-    rows = to_rows(built.rows, kind=kind, format=output_format).collect(engine="streaming")
-    rows.write_ipc(folder / "rows.arrow", compat_level=pl.CompatLevel.oldest())
-    return datasets.load_dataset("arrow", data_files=str(folder / "rows.arrow"), cache_dir=str(folder / "cache"))[
-        "train"
+    rows = [
+        {"prompt": f"Add {i} and {i}.", "response": f"It is {2 * i + 3 - grade}.", "reward": float(grade)}
+        for i in range(6)
+        for grade in range(4)
     ]
+    pl.DataFrame(rows).write_ndjson(folder / "log.jsonl")
+    logs = find_logs([str(folder / "log.jsonl")])
+    flags = {"goals.formulation": formulation, "output.format": output_format}
+    build(make_plan(logs, resolve(flags=flags, environment={})[0]), LocalEngine(logs), folder / "out")
+    return datasets.load_dataset(str(folder / "out"), cache_dir=str(folder / "cache"))["train"]
 
 
 def tokenizer_and_model(folder: Path) -> tuple[Any, Any]:
@@ -98,7 +93,7 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_dpo_takes_pairs(tmp_path: Path, output_format: Format) -> None:
     from trl import DPOConfig, DPOTrainer
 
-    rows = on_disk(to_pairs(records()), "pairs", output_format, tmp_path)
+    rows = dataset("pairs", output_format, tmp_path)
 
     losses = trained_one_step(DPOTrainer, DPOConfig, rows, tmp_path)
 
@@ -109,9 +104,21 @@ def test_dpo_takes_pairs(tmp_path: Path, output_format: Format) -> None:
 def test_simpo_takes_pairs(tmp_path: Path, output_format: Format) -> None:
     from trl.experimental.cpo import CPOConfig, CPOTrainer
 
-    rows = on_disk(to_pairs(records()), "pairs", output_format, tmp_path)
+    rows = dataset("pairs", output_format, tmp_path)
 
     losses = trained_one_step(CPOTrainer, CPOConfig, rows, tmp_path, loss_type="simpo", cpo_alpha=0.0)
+
+    assert len(losses) == 1
+    assert losses[0] > 0
+
+
+@pytest.mark.parametrize("formulation", ["best-of-group", "steerlm"])
+def test_sft_takes_examples_of_other_methods(tmp_path: Path, formulation: str) -> None:
+    from trl import SFTConfig, SFTTrainer
+
+    rows = dataset(formulation, "messages", tmp_path)
+
+    losses = trained_one_step(SFTTrainer, SFTConfig, rows, tmp_path)
 
     assert len(losses) == 1
     assert losses[0] > 0
@@ -121,7 +128,7 @@ def test_simpo_takes_pairs(tmp_path: Path, output_format: Format) -> None:
 def test_kto_takes_unpaired_rows(tmp_path: Path, output_format: Format) -> None:
     from trl import KTOConfig, KTOTrainer
 
-    rows = on_disk(to_unpaired(records(), cut=2.0), "unpaired", output_format, tmp_path)
+    rows = dataset("unpaired", output_format, tmp_path)
 
     losses = trained_one_step(KTOTrainer, KTOConfig, rows, tmp_path)
 

@@ -12,6 +12,7 @@ import pytest
 from pydantic import ValidationError
 
 from gcsl_data.columns import KINDS
+from gcsl_data.dataset.manifest import Kind
 from gcsl_data.stages.builders.best import to_best
 from gcsl_data.stages.builders.built import REASONS, Built
 from gcsl_data.stages.builders.groups import to_groups
@@ -21,6 +22,7 @@ from gcsl_data.stages.builders.rows import to_rows
 from gcsl_data.stages.builders.settings import BuildStage
 from gcsl_data.stages.builders.unpaired import to_unpaired
 from gcsl_data.stages.builders.weights import WeightFit, to_weighted
+from gcsl_data.stages.render import Layout
 
 from .builders_support import collected, frame, make_records
 from .support import REPOSITORY
@@ -36,7 +38,7 @@ BUILDERS: dict[str, Builder] = {
     "weights": lambda records: to_weighted(records, method="group-standard", fit=FIT),
     "unpaired": lambda records: to_unpaired(records, cut=0.5),
 }
-BUILT_KINDS: dict[str, Builder] = {
+BUILT_KINDS: dict[Kind, Builder] = {
     "pairs": to_pairs, "unpaired": BUILDERS["unpaired"], "multi-negative": to_negatives, "groups": to_groups,
 }  # fmt: skip
 
@@ -113,10 +115,10 @@ def test_carried_columns_may_have_any_name(name: str) -> None:
 
 @pytest.mark.parametrize("kind", BUILT_KINDS)
 @pytest.mark.parametrize("chat", [True, False])
-def test_rows_have_the_columns_of_their_kind(kind: str, chat: bool) -> None:
+def test_rows_have_the_columns_of_their_kind(kind: Kind, chat: bool) -> None:
     built = BUILT_KINDS[kind](frame(make_records([0.1, 0.9, 0.4]), chat=chat))
 
-    rows = to_rows(built.rows, kind=kind, format="messages").collect(engine="streaming")
+    rows = to_rows(built.rows, kind=kind, layout=Layout("prefix", "messages")).collect(engine="streaming")
 
     assert dict(rows.schema) == {column.name: column.dtype for column in KINDS[kind]}
     assert rows.null_count().sum_horizontal().item() == 0
@@ -130,8 +132,8 @@ def test_rows_have_the_columns_of_their_kind(kind: str, chat: bool) -> None:
 def test_responses_are_assistant_messages_or_text() -> None:
     built = to_negatives(frame(make_records([3, 1, 2]))).rows
 
-    messages = to_rows(built, kind="multi-negative", format="messages").collect().row(0, named=True)
-    text = to_rows(built, kind="multi-negative", format="text").collect().row(0, named=True)
+    messages = to_rows(built, kind="multi-negative", layout=Layout("prefix", "messages")).collect().row(0, named=True)
+    text = to_rows(built, kind="multi-negative", layout=Layout("prefix", "text")).collect().row(0, named=True)
 
     turn = [{"role": "assistant", "content": "r1"}]
     assert messages["chosen"] == [{"role": "assistant", "content": "r0"}]
@@ -153,6 +155,6 @@ def test_reasons_read_as_half_sentences() -> None:
 def test_settings_are_checked() -> None:
     assert BuildStage().top == 5
     assert BuildStage(pairs_top="all").top is None
-    for wrong in ({"pairs_top": 0}, {"smoothing_max": 0.5}, {"cut_share": 1}, {"beta": 0}, {"weight_method": "rwr"}):
+    for wrong in ({"pairs_top": 0}, {"smoothing_max": 0.5}, {"beta": 0}, {"weight_method": "rwr"}, {"negatives": 0}):
         with pytest.raises(ValidationError):
             BuildStage.model_validate(wrong)

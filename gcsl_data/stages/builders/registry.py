@@ -90,13 +90,14 @@ def _weights(records: pl.LazyFrame, job: Job) -> Built:
 BUILDERS: dict[BuilderName, Builder] = {
     "pairs": Builder(
         _pairs,
-        "two different responses to one prompt, their rewards further apart than --min-gap",
+        "two different responses to one prompt, their rewards further apart than --min-gap; log several to a prompt, "
+        "or lower it",
         Quantity("gap", (pl.col("chosen_reward") - pl.col("rejected_reward")).round_sig_figs(12)),
     ),
     "unpaired": Builder(_unpaired, "a usable record"),
     "multi-negative": Builder(
         lambda records, job: to_negatives(records, negatives=job.settings.negatives, keep=job.keep),
-        "two different responses to one prompt with different rewards",
+        "two different responses to one prompt with different rewards; log several to a prompt",
         Quantity("negatives", pl.col("rejected_reward").list.len().cast(pl.Float64)),
     ),
     "best-of-group": Builder(
@@ -104,14 +105,18 @@ BUILDERS: dict[BuilderName, Builder] = {
         "a usable record",
         Quantity("reward", pl.col("reward")),
     ),
-    "weights": Builder(_weights, "rewards that differ", Quantity("weight", pl.col("weight"))),
+    "weights": Builder(
+        _weights,
+        "rewards that differ, with --weight-method group-standard within a group",
+        Quantity("weight", pl.col("weight")),
+    ),
     "groups": Builder(
         lambda records, job: to_groups(records, within=_WITHIN, keep=job.keep),
-        "two records of one group with different rewards",
+        "two records of one group with different rewards; log several to a prompt, or --map group=SQL",
         Quantity("advantage", pl.col("advantage")),
     ),
     "steerlm": Builder(
         lambda records, job: to_steered(records, attributes_of(job.fit, job.names), keep=job.keep),
-        "values that can be written as integers",
+        "rewards below 1e15, which can be written as integers",
     ),
 }
