@@ -1,6 +1,7 @@
 """The plan: what will be done to the logs, stage by stage. Nothing runs here; an engine runs it."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import polars as pl
 
@@ -248,9 +249,21 @@ def _shared_type(name: str, schemas: dict[str, pl.Schema]) -> pl.DataType:
     if all(dtype.is_numeric() for dtype in found.values()) and len(set(found.values())) > 1:
         return pl.Float64()
     (first, dtype), *others = found.items()
+    if _has_no_field(dtype):
+        raise DataError(
+            "GD1220",
+            f"the column {name!r} of {first} holds objects without a field, which no file can keep; leave it out",
+        )
     for uri, other in others:
         if other != dtype:
             raise DataError(
                 "GD1212", f"the column {name!r} is {dtype} in {first} and {other} in {uri}; make them one type"
             )
     return dtype
+
+
+def _has_no_field(dtype: Any) -> bool:
+    """Whether there is nothing in the objects that stand in such a column, at any depth."""
+    if isinstance(dtype, pl.List | pl.Array):
+        return _has_no_field(dtype.inner)
+    return isinstance(dtype, pl.Struct) and (not dtype.fields or any(_has_no_field(f.dtype) for f in dtype.fields))

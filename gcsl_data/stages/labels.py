@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from gcsl_data.columns import ASPECT_PREFIX
+from gcsl_data.columns import ASPECT_PREFIX, RAW_COLUMN
 from gcsl_data.fit import Fit
 from gcsl_data.stages.aspects import joint_level
 from gcsl_data.stages.fitting import level_of
@@ -39,7 +39,7 @@ def graded(frame: pl.LazyFrame, fit: Fit) -> pl.LazyFrame:
 
 def raw(column: str) -> str:
     """Where a reward stands as it was before it was normalised: `reward_raw`, `reward_raw_<aspect>`."""
-    return "reward_raw" if column == "reward" else f"reward_raw_{column.removeprefix(ASPECT_PREFIX)}"
+    return RAW_COLUMN if column == "reward" else f"{RAW_COLUMN}_{column.removeprefix(ASPECT_PREFIX)}"
 
 
 def raw_columns(fit: Fit) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ ingest.formats
 ingest.plain
 ingest.remote
 ingest.inputs
+ingest.offers
 ingest.explain ingest.rejects stages.bins stages.ranks stages.rewards stages.splits stages.template_syntax stages.times
 ingest.mapping ingest stages.checks stages.normalise stages.snap stages.thresholds engines frozen
 stages.normalise_groups stages.fitting stages.templates stages.goal_filter stages.builders.built stages.builders.smoothing

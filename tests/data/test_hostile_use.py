@@ -189,3 +189,69 @@ def test_a_whole_number_of_any_length_in_a_csv_loses_nobody_the_log(tmp_path: Pa
 
     assert outcome.status == 0, outcome.err
     assert pl.read_parquet(tmp_path / "a.parquet")["x"].to_list() == [*map(str, range(9)), value]
+
+
+@pytest.mark.parametrize(
+    ("flags", "status", "words"),
+    [
+        (["--keep", "reward_raw", "--normalize", "minmax"], 2, "'reward_raw' is a column that gcsl writes itself"),
+        (["--map", "reward=(SELECT 1)"], 2, "holds a query; use the fields of the row alone"),
+        (["--map", "reward=one IN (SELECT 1)"], 2, "holds a query; use the fields of the row alone"),
+        (["--reward", "a=one", "--reward", "b=wrod"], 65, "no column 'wrod' for the b; say --reward b=word"),
+        (["--map", "group=thegroup"], 65, "no column 'thegroup' for the group; say --map group='\"the group\"'"),
+        (["--keep", "nothing"], 65, "'nothing' of log.jsonl holds objects without a field"),
+        (["--keep", "deep"], 65, "'deep' of log.jsonl holds objects without a field"),
+    ],
+)
+def test_flags_that_cannot_be_are_told_in_a_line(tmp_path: Path, flags: list[str], status: int, words: str) -> None:
+    odd = {"reward_raw": 1, "the group": "g", "nothing": {}, "deep": [{"a": {}}]}
+    write_jsonl(tmp_path / "log.jsonl", [{**row, **odd} for row in ROWS])
+
+    outcome = gcsl_data("expand", "log.jsonl", "-o", "out", *flags, "--json", cwd=tmp_path)
+
+    assert outcome.status == status, outcome.err
+    assert words in outcome.json["message"]
+    assert tree(tmp_path) == ["log.jsonl"]
+
+
+def test_records_with_aspects_bring_them_and_their_directions_along(folder: Path) -> None:
+    flags = ["--reward", "a=reward", "--reward", "b=one"]
+    assert gcsl_data("ingest", "log.jsonl", *flags, "-o", "records.parquet", cwd=folder).status == 0
+
+    kept = gcsl_data("stats", "records.parquet", "--keep", "reward_a", "--json", cwd=folder)
+    lower = gcsl_data("stats", "records.parquet", "--direction", "lower", "--json", cwd=folder)
+
+    assert (kept.status, kept.json["code"]) == (2, "GD0254")
+    assert (lower.status, lower.json["code"]) == (2, "GD0255")
+
+
+def test_columns_and_thresholds_that_are_numbers_stay_as_they_were_typed(tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "log.jsonl", [{**row, "1": "x", "2": "y"} for row in ROWS])
+
+    outcome = gcsl_data(
+        "expand", "log.jsonl", "--thresholds", "20.50,9", "--keep", "1,2", "-o", "out", "--json", cwd=tmp_path
+    )
+
+    assert outcome.status == 0, outcome.err
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert [goal["threshold"] for goal in manifest["goals"]] == ["9", "20.50"]
+    assert {"1", "2"} <= {column["name"] for column in manifest["columns"]}
+
+
+@pytest.mark.parametrize(
+    ("shell", "status", "words"),
+    [
+        ("{} ingest - --json <&-", 66, "standard input is closed"),
+        ("{} ingest - --json </dev/null", 65, "stdin is empty"),
+        ("ulimit -f 1; cat log.jsonl log.jsonl | {} ingest - --json", 74, "stdin: no room for a copy of it in"),
+        ("gzip -k log.jsonl; ulimit -f 1; {} ingest log.jsonl.gz --json", 74, "log.jsonl.gz: no room for a copy"),
+        ("ln -s nothing link; {} ingest link --json", 66, "link is a link that leads nowhere"),
+    ],
+)
+def test_what_the_shell_can_do_to_a_log(folder: Path, shell: str, status: int, words: str) -> None:
+    done = subprocess.run(
+        ["bash", "-c", shell.format(" ".join(PROGRAM))], cwd=folder, capture_output=True, check=False, timeout=120
+    )
+
+    assert done.returncode == status, done.stderr
+    assert words in json.loads(done.stdout)["message"]
