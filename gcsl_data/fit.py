@@ -141,6 +141,8 @@ class Fit:
         for threshold in self.thresholds if self.rule not in ("labels", "aspects") else ():
             if not _PRINTED.fullmatch(threshold.printed):
                 yield f"fit.thresholds print {threshold.printed[:40]!r}, which is not a plain number"
+        if self.form in ("threshold", "interval", "token") and not self.thresholds:
+            yield f"its goals have the form of a {self.form}, and it has no thresholds"
         if self.thresholds and not self.kept:
             yield "every goal of the fit is dropped"
         if len({threshold.quota is None for threshold in self.thresholds}) > 1:

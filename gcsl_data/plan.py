@@ -133,7 +133,14 @@ def make_plan(logs: tuple[Log, ...], recipe: Recipe) -> Plan:
         aspects=aspects,
         notes=notes,
     )
-    frozen = frozen_fit(recipe, form=formulation.form, rewards=plan.rewards, comparators=plan.comparators)
+    frozen = frozen_fit(
+        recipe,
+        form=formulation.form,
+        has_thresholds=formulation.has_thresholds,
+        has_cut=formulation.has_cut,
+        rewards=plan.rewards,
+        comparators=plan.comparators,
+    )
     return replace(plan, frozen=frozen)
 
 
