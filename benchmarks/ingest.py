@@ -1,4 +1,4 @@
-"""Ingest speed: `gcsl-data ingest` over Polars' own bare scan-and-write of the same file, and memory as logs grow.
+"""Ingest speed: `gcsl-data ingest` over Polars' own bare scan-and-write of the same file (memory: memory.py).
 
     python benchmarks/ingest.py [rows]        1,000,000 by default; writes to a temporary folder; prints a table
 

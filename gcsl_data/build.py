@@ -32,7 +32,6 @@ from gcsl_data.measure import Measured, measure
 from gcsl_data.plan import Plan
 from gcsl_data.recipe import portable
 from gcsl_data.settle import settle
-from gcsl_data.stages.labels import raw_columns
 
 OnRows = Callable[[int, int], None]
 
@@ -80,13 +79,12 @@ def _write_examples(
     finally:
         for writer in writers.values():
             writer.abandon()
-    assert done == total, f"wrote {done} examples where the census promised {total}"
+    assert done == total, f"wrote {done} examples where the count promised {total}"
     return shards
 
 
 def _schema(plan: Plan, fit: Fit) -> pa.Schema:
-    raw: dict[str, pl.DataType] = {name: pl.Float64() for name in raw_columns(fit)}
-    return arrow_schema(plan.recipe.output.format, {**plan.carried_types, **raw})
+    return arrow_schema(plan.recipe.output.format, plan.carried(fit), kind=plan.formulation.kind)
 
 
 def _manifest(plan: Plan, measured: Measured, shards: tuple[Shard, ...]) -> Manifest:
@@ -113,6 +111,7 @@ def _manifest(plan: Plan, measured: Measured, shards: tuple[Shard, ...]) -> Mani
         fit=measured.fit,
         goals=measured.goals,
         splits=measured.splits,
+        ranges=measured.ranges,
         shards=shards,
         columns=columns,
         columns_sha256=hashlib.sha256(canonical(encode(columns))).hexdigest(),

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from gcsl_data.dataset.manifest import Kind
+
 MESSAGE = pl.Struct({"role": pl.String, "content": pl.String})
 MESSAGES = pl.List(MESSAGE)
 ROW_INDEX = "_gcsl_row"  # what a scan adds to a log; not a name that a log would use itself
@@ -38,7 +40,7 @@ PART = Column("part", pl.Int32(), "which response of a row with several; 0 when 
 RECORD = (PROMPT, RESPONSE, REWARD, GROUP, SOURCE, ROW, PART)
 
 EXAMPLE = (
-    Column("id", pl.String(), "first 16 hex digits of SHA-256 over source, row, part and goal_index"),
+    Column("id", pl.String(), "first 16 hex digits of SHA-256 over source, row, part and copy"),
     Column("prompt", MESSAGES, "the record's prompt with the goal in it, at the manifest's placement"),
     Column("completion", MESSAGES, "the response: one assistant message, or text"),
     Column("goal", pl.String(), "the goal sentence; null in goal-free rows", nullable=True),
@@ -109,7 +111,21 @@ GROUPS = (
     *_LABELS,
 )
 
-KINDS = {"examples": EXAMPLE, "pairs": PAIRS, "unpaired": UNPAIRED, "multi-negative": MULTI_NEGATIVE, "groups": GROUPS}
+KINDS: dict[Kind, tuple[Column, ...]] = {
+    "examples": EXAMPLE,
+    "pairs": PAIRS,
+    "unpaired": UNPAIRED,
+    "multi-negative": MULTI_NEGATIVE,
+    "groups": GROUPS,
+}
+
+# What TRL's trainers call the columns of each kind; it has none that takes groups as they are.
+TRAINER_COLUMNS: dict[Kind, tuple[str, ...]] = {
+    "examples": ("prompt", "completion"),
+    "pairs": ("prompt", "chosen", "rejected"),
+    "unpaired": ("prompt", "completion", "label"),
+    "multi-negative": ("prompt", "chosen", "rejected"),
+}
 
 # Names that the plan uses itself, so a kept column of a log cannot have them.
 OUR_COLUMNS = frozenset(

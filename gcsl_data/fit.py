@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from gcsl_data.normalisation import GroupMethodName, Normalisation
+from gcsl_data.normalisation import GroupMethodName, Normalisation, Number
 from gcsl_data.time_cuts import TimeCuts
 
 Comparator = Literal[">=", ">", "<=", "<"]
 Direction = Literal["higher", "lower"]
 Ties = Literal["merge", "spread", "error", "rank"]
-GoalForm = Literal["threshold", "interval", "value", "token"]
+GoalForm = Literal["threshold", "interval", "value", "token", "attributes"]
 Rule = Literal["bins", "values", "given", "labels", "aspects"]
 _PRINTED = re.compile(r"-?[0-9]{1,400}(\.[0-9]{1,400})?", re.ASCII)
 
@@ -45,7 +45,7 @@ class Threshold:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cut:
-    """Where filtered SFT cuts: `asked` as a person wrote it, and the lowest reward that is kept (`records` of train are)."""
+    """Where good records begin: `asked` as a person wrote it, the lowest good reward, and how many `records` of train are."""
 
     asked: str
     value: float
@@ -74,7 +74,8 @@ class Fit:
     `normalisation` is learned in the log's own unit; all else is in the unit of the `reward` column after it, or after each
     group's own (`group_method`), which told nothing of `neutral` records, since they are alone in their group or all equal.
     `time_cuts` part the splits if they go by time. With aspects, `reward` is the number of goals that a record reaches, and a
-    goal says something of each aspect.
+    goal says something of each aspect; where goals are attributes, `reward` is the first aspect. `deviation` is that of a
+    sample (n - 1), where weights are made of it.
     """
 
     split: str
@@ -100,6 +101,7 @@ class Fit:
     group_method: GroupMethodName | None = None
     neutral: int = 0
     time_cuts: TimeCuts | None = None
+    deviation: Number | None = None
 
     @property
     def sign(self) -> int:
@@ -131,6 +133,10 @@ class Fit:
         numbers = [(self.mean, self.mean_hex), *((t.edge, t.edge_hex) for t in self.thresholds)]
         if self.cut:
             numbers.append((self.cut.value, self.cut.value_hex))
+        if self.deviation:
+            numbers.append((self.deviation.value, self.deviation.hex))
+            if not self.deviation.value > 0:
+                yield "the rewards of the fit deviate by nothing, so weights cannot be made of them"
         for number, digits in numbers:
             if number.hex() != digits:
                 yield f"the fit says {number!r} and {digits[:40]!r}, which are not the same number"
@@ -141,8 +147,8 @@ class Fit:
         for threshold in self.thresholds if self.rule not in ("labels", "aspects") else ():
             if not _PRINTED.fullmatch(threshold.printed):
                 yield f"fit.thresholds print {threshold.printed[:40]!r}, which is not a plain number"
-        if self.form in ("threshold", "interval", "token") and not self.thresholds:
-            yield f"its goals have the form of a {self.form}, and it has no thresholds"
+        if self.rule is not None and not self.thresholds:
+            yield f"it has no thresholds, though they come of {self.rule}"
         if self.thresholds and not self.kept:
             yield "every goal of the fit is dropped"
         if len({threshold.quota is None for threshold in self.thresholds}) > 1:

@@ -16,8 +16,6 @@ def frozen_fit(
     recipe: Recipe,
     *,
     form: GoalForm | None,
-    has_thresholds: bool,
-    has_cut: bool,
     rewards: Mapping[str, Direction],
     comparators: Mapping[str, Comparator],
 ) -> Fit | None:
@@ -30,11 +28,12 @@ def frozen_fit(
     if path is None:
         return None
     fit = read_fit(Path(path))
-    made_for = _purpose(fit.form, has_thresholds=bool(fit.thresholds), has_cut=fit.cut is not None)
-    needed = _purpose(form, has_thresholds=has_thresholds, has_cut=has_cut)
-    if made_for != needed:
-        formulation = recipe.goals.formulation
-        raise RecipeError("GD7850", f"{path} was fitted for {made_for}, {formulation} is for {needed}; fit anew")
+    if fit.form != form:
+        raise RecipeError(
+            "GD7850",
+            f"{path} was fitted for {fit.form or 'rows without goals'}, {recipe.goals.formulation} has {form or 'no goals'}; "
+            "fit anew",
+        )
     parts = {f"reward_{aspect.name}": aspect.fit for aspect in fit.aspects} or {"reward": fit}
     if list(parts) != list(rewards):
         raise UsageError("GD0224", f"{path} was fitted on {', '.join(parts)}, the log has {', '.join(rewards)}")
@@ -47,15 +46,6 @@ def frozen_fit(
                 f"{path} was fitted for sentences with {part.comparator}, the template has {comparators[column]}",
             )
     return fit
-
-
-def _purpose(form: GoalForm | None, *, has_thresholds: bool, has_cut: bool) -> str:
-    """What a fit is for, in words; two that differ do not go together."""
-    if form is not None:
-        return f"goals in the form of a {form}"
-    return "rows without goals" + (
-        " above a cut" if has_cut else ", a copy for each threshold" if has_thresholds else ""
-    )
 
 
 def read_fit(path: Path) -> Fit:

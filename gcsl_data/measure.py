@@ -7,14 +7,17 @@ import polars as pl
 
 from gcsl_data.census import Census, counted
 from gcsl_data.columns import ASPECT_PREFIX
-from gcsl_data.dataset.manifest import Accounting, Goal, Input, Split
+from gcsl_data.dataset.manifest import Accounting, Goal, Input, Range, Split
 from gcsl_data.engines import Engine
 from gcsl_data.fit import Aspect, Direction, Fit
-from gcsl_data.normalisation import Normalisation
+from gcsl_data.normalisation import Normalisation, Number
 from gcsl_data.plan import Plan
 from gcsl_data.recipe import RewardsStage
 from gcsl_data.stages import bins
 from gcsl_data.stages.aspects import joint_fit, joint_level_of
+from gcsl_data.stages.builders.steerlm import best_string, coarse_warnings, side_by_side
+from gcsl_data.stages.builders.unpaired import require_both
+from gcsl_data.stages.builders.weights import fit_weights
 from gcsl_data.stages.fitting import fit_cut, fit_rewards
 from gcsl_data.stages.goal_filter import choose_goals
 from gcsl_data.stages.labels import left_out, on_scale, with_labels
@@ -22,6 +25,7 @@ from gcsl_data.stages.normalise import fit_normalisation, on_own_scale
 from gcsl_data.stages.rewards import mirrored
 from gcsl_data.stages.thresholds import threshold_warnings, thresholds_of
 from gcsl_data.stages.wording import goal_texts, value_text
+from gcsl_data.tally import Tally, tally, tally_warnings
 
 VALUE_SHARE = (
     0.05  # a goal that states a value asks for the lowest of the best 5 % (our choice; the papers leave it open)
@@ -37,6 +41,7 @@ class Measured:
     inference_text: str | None
     inference_reward: float | None
     splits: tuple[Split, ...]
+    ranges: tuple[Range, ...]
     inputs: tuple[Input, ...]
     accounting: Accounting
     census: Census
@@ -59,19 +64,22 @@ def measure(plan: Plan, engine: Engine) -> Measured:
     fit, warnings = (plan.frozen, ()) if plan.frozen else fit_census(census, plan)
     texts = goal_texts(fit, plan.templates)
     labelled = with_labels(_counted_by(fit, census), fit, plan.formulation).collect()
-    reason = labelled.select("records", reason=left_out(plan.formulation)).drop_nulls()
-    filtered = dict(reason.group_by("reason").agg(pl.col("records").sum()).sort("reason").iter_rows())
+    counts = tally(plan, fit, engine) if plan.formulation.builder else _counts(labelled, plan)
     text, reward = _inference(plan, fit, texts, census)
     return Measured(
         fit=fit,
         goals=tuple(_goal(t.index, fit, texts, labelled, plan) for t in fit.thresholds),
         inference_text=text,
         inference_reward=reward,
-        splits=tuple(_split(name, labelled) for name in plan.splits),
+        splits=tuple(
+            Split(name=name, records=int(labelled.filter(pl.col("split") == name)["records"].sum()), examples=examples)
+            for name, examples in counts.rows.items()
+        ),
+        ranges=counts.ranges,
         inputs=census.inputs(plan.logs),
-        accounting=census.accounting(filtered=filtered),
+        accounting=census.accounting(filtered=counts.dropped),
         census=census,
-        warnings=warnings,
+        warnings=warnings + tally_warnings(counts),
     )
 
 
@@ -93,13 +101,20 @@ def fit_census(census: Census, plan: Plan) -> tuple[Fit, tuple[str, ...]]:
         fits[name], said = _fit_one(census, plan, column, direction)
         warnings += [f"{name}: {line}" if plan.aspects else line for line in said]
     if not plan.aspects:
-        return fits["reward"], tuple(warnings)
+        return fits["reward"], (*warnings, *_attribute_warnings(fits["reward"], plan))
     aspects = tuple(Aspect(name=name, metric=_metric(plan, name), fit=fit) for name, fit in fits.items())
     train = census.usable.filter(pl.col("split") == plan.splits[0])
     scaled = on_scale(train.lazy(), {ASPECT_PREFIX + name: fit for name, fit in fits.items()}).collect()
+    if plan.formulation.form == "attributes":
+        apart = replace(side_by_side(aspects), time_cuts=plan.time_cuts)
+        return apart, (*warnings, *_attribute_warnings(apart, plan))
     levels = counted(scaled.select("records", reward=joint_level_of(aspects)))
     joint = joint_fit(aspects, levels, form=plan.formulation.form)
     return replace(joint, time_cuts=plan.time_cuts), tuple(warnings)
+
+
+def _attribute_warnings(fit: Fit, plan: Plan) -> tuple[str, ...]:
+    return coarse_warnings(fit, plan.attribute_names) if plan.formulation.form == "attributes" else ()
 
 
 def _fit_one(census: Census, plan: Plan, column: str, direction: Direction) -> tuple[Fit, tuple[str, ...]]:
@@ -107,7 +122,7 @@ def _fit_one(census: Census, plan: Plan, column: str, direction: Direction) -> t
     rewards, normalisation = _normalised(census.rewards(split, column), plan.recipe.rewards, direction)
     template = plan.templates.get(column.removeprefix(ASPECT_PREFIX))
     labels = plan.recipe.record.reward_order
-    found = thresholds_of(rewards, stage, labels=labels, direction=direction) if formulation.has_thresholds else None
+    found = thresholds_of(rewards, stage, labels=labels, direction=direction) if plan.is_binned else None
     fit = fit_rewards(
         rewards,
         found,
@@ -116,12 +131,19 @@ def _fit_one(census: Census, plan: Plan, column: str, direction: Direction) -> t
         form=formulation.form,
         comparator=plan.comparators[column],
         split=split,
-        cut=fit_cut(rewards, plan.recipe.goals.cut, direction) if formulation.has_cut else None,
+        cut=fit_cut(rewards, plan.recipe.goals.cut or formulation.cut, direction) if formulation.cut else None,
     )
     neutral = census.neutral(split) if plan.group_method else 0
     fit = replace(
-        fit, normalisation=normalisation, group_method=plan.group_method, neutral=neutral, time_cuts=plan.time_cuts
+        fit,
+        normalisation=normalisation,
+        group_method=plan.group_method,
+        neutral=neutral,
+        time_cuts=plan.time_cuts,
+        deviation=Number.of(fit_weights(rewards).deviation) if formulation.has_deviation else None,
     )
+    if formulation.kind == "unpaired" and fit.cut:
+        require_both(fit.cut, fit.records)
     if found is None:
         return fit, ()
     scale = template.scale if template else plan.recipe.goals.scale
@@ -148,6 +170,8 @@ def _inference(plan: Plan, fit: Fit, texts: dict[int, str], census: Census) -> t
     """What to ask for: the highest goal's text, or a reward and how it is written."""
     if texts:
         return texts[fit.kept[-1]], None
+    if plan.formulation.form == "attributes":
+        return best_string(fit, plan.attribute_names), None
     if plan.formulation.form == "value":
         reward = bins.top_share(
             _on_fit_scale(census.rewards(plan.splits[0]), fit.normalisation, fit.direction), VALUE_SHARE
@@ -160,10 +184,13 @@ def _on_fit_scale(rewards: pl.DataFrame, normalisation: Normalisation | None, di
     return counted(rewards.with_columns(reward=on_own_scale(pl.col("reward"), normalisation, direction)))
 
 
-def _split(name: str, labelled: pl.DataFrame) -> Split:
-    inside = labelled.filter(pl.col("split") == name)
-    examples = (pl.col("records") * pl.col("copy").list.len()).sum()
-    return Split(name=name, records=int(inside["records"].sum()), examples=int(inside.select(examples).item()))
+def _counts(labelled: pl.DataFrame, plan: Plan) -> Tally:
+    """What goals make of labelled, counted rewards: rows by split, and records without a row by reason."""
+    rows = labelled.group_by("split").agg((pl.col("records") * pl.col("copy").list.len()).sum())
+    reason = labelled.select("records", reason=left_out(plan.formulation)).drop_nulls()
+    dropped = reason.group_by("reason").agg(pl.col("records").sum()).sort("reason")
+    by_split = dict(rows.iter_rows())
+    return Tally({name: int(by_split.get(name, 0)) for name in plan.splits}, dict(dropped.iter_rows()), ())
 
 
 def _goal(index: int, fit: Fit, texts: dict[int, str], labelled: pl.DataFrame, plan: Plan) -> Goal:

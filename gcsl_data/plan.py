@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 import polars as pl
 
 from gcsl_data.census import census_of
-from gcsl_data.columns import ASPECT_PREFIX, TIME
-from gcsl_data.errors import DataError, UsageError
+from gcsl_data.columns import ASPECT_PREFIX, KINDS, TIME
+from gcsl_data.errors import DataError, RecipeError, UsageError
 from gcsl_data.fit import Comparator, Direction, Fit
 from gcsl_data.frozen import frozen_fit
 from gcsl_data.ingest.inputs import Log
@@ -14,13 +14,18 @@ from gcsl_data.ingest.mapping import aspects_of, to_records
 from gcsl_data.lookup import lookup
 from gcsl_data.normalisation import GroupMethodName
 from gcsl_data.recipe import Recipe, RecordStage, nearest
+from gcsl_data.stages.builders.built import Built
+from gcsl_data.stages.builders.registry import Job
+from gcsl_data.stages.builders.rows import to_rows
+from gcsl_data.stages.builders.steerlm import attribute_names
 from gcsl_data.stages.checks import flag_rejects, rejected_rows
 from gcsl_data.stages.fitting import AT_LEAST
 from gcsl_data.stages.formulations import FORMULATIONS, Formulation
-from gcsl_data.stages.labels import raw_columns, with_labels
+from gcsl_data.stages.labels import graded, raw_columns, with_labels
 from gcsl_data.stages.render import Layout, to_examples
 from gcsl_data.stages.splits import SPLIT_NAMES, assign_splits
 from gcsl_data.stages.templates import SHORT_DEFAULTS, GoalTemplate, load_template
+from gcsl_data.stages.times import shared_kind, with_time
 from gcsl_data.stages.wording import value_expression
 from gcsl_data.time_cuts import TimeCuts
 
@@ -66,6 +71,12 @@ class Plan:
         }
 
     @property
+    def is_binned(self) -> bool:
+        """Whether the rewards have thresholds."""
+        by_level = self.formulation.form == "attributes" and self.recipe.build.attribute_values == "levels"
+        return self.formulation.has_thresholds or by_level
+
+    @property
     def splits(self) -> tuple[str, ...]:
         """Names of the splits, in order."""
         return SPLIT_NAMES[: max(1, len(self.recipe.splits.shares))]
@@ -80,28 +91,46 @@ class Plan:
 
     def examples(self, fit: Fit, texts: dict[int, str]) -> pl.LazyFrame:
         """Good records expanded into examples, in log order, with their `split`; `texts` are those of all goals."""
-        good = self.records.filter(pl.col("reject").is_null())
-        labelled = with_labels(good, fit, self.formulation)
+        layout = Layout(self.recipe.goals.placement, self.recipe.output.format)
+        if self.formulation.builder:
+            rows, kept = self.built(fit).rows, (*self.carried(fit), "split")
+            return to_rows(rows, kind=self.formulation.kind, layout=layout, keep=kept)
+        labelled = with_labels(self._good, fit, self.formulation)
         if self.formulation.form == "value":
             goal = value_expression(self.templates["reward"], fit)
         else:
             goal = lookup(pl.col("copy"), texts, pl.String) if self.formulation.form else None
         numbers = {t.index: fit.sign * t.bound for t in fit.thresholds} if self.formulation.indexed else {}
-        layout = Layout(self.recipe.goals.placement, self.recipe.output.format)
         return to_examples(
             labelled,
             goal=goal,
             thresholds={} if fit.aspects else numbers,
             indexed=self.formulation.indexed,
             layout=layout,
-            carried=(*self.carried_types, *raw_columns(fit)),
+            carried=tuple(self.carried(fit)),
         )
 
-    @property
-    def carried_types(self) -> dict[str, pl.DataType]:
-        """Dtype of each column that examples have beside their own: the reward of each aspect, and kept ones of the log."""
+    def built(self, fit: Fit) -> Built:
+        """What the formulation's builder makes of the good records; its rows carry their `split`."""
+        assert self.formulation.builder is not None
+        job = Job(self.recipe.build, fit, self.attribute_names, keep=(*self.carried(fit), "split"))
+        return self.formulation.builder.make(graded(self._good, fit), job)
+
+    def carried(self, fit: Fit) -> dict[str, pl.DataType]:
+        """Dtype of each column that rows have beside their own: the reward of each aspect, kept ones of the log, and what
+        rewards were before they were normalised."""
         schema = self.records.collect_schema()
-        return {name: schema[name] for name in (*map(ASPECT_PREFIX.__add__, self.aspects), *self.recipe.record.keep)}
+        kept = {name: schema[name] for name in (*map(ASPECT_PREFIX.__add__, self.aspects), *self.recipe.record.keep)}
+        return {**kept, **{name: pl.Float64() for name in raw_columns(fit)}}
+
+    @property
+    def attribute_names(self) -> dict[str, str]:
+        """What each graded column is called as an attribute."""
+        return attribute_names(self.rewards, self.recipe.goals.metric)
+
+    @property
+    def _good(self) -> pl.LazyFrame:
+        return self.records.filter(pl.col("reject").is_null())
 
 
 def make_plan(logs: tuple[Log, ...], recipe: Recipe) -> Plan:
@@ -113,11 +142,16 @@ def make_plan(logs: tuple[Log, ...], recipe: Recipe) -> Plan:
     formulation = FORMULATIONS[recipe.goals.formulation]
     by_time = recipe.splits.by == "time"
     records, aspects, notes = all_records(logs, recipe.record, needs_time=by_time)
-    if (aspects and formulation.form in ("interval", "value")) or (aspects and not formulation.has_thresholds):
+    if aspects and not formulation.takes_aspects:
         raise UsageError(
             "GD0250",
             f"--formulation {recipe.goals.formulation} speaks of one reward, and there are {len(aspects)}; "
-            "use gcsl-bey-nl, gcsl-bey-snl, gcsl-bey, gcsl or sft-aug, or map one of them",
+            "use gcsl-bey-nl, gcsl-bey-snl, gcsl-bey, gcsl, sft-aug or steerlm, or map one of them",
+        )
+    if taken := [name for name in recipe.record.keep if name in {column.name for column in KINDS[formulation.kind]}]:
+        raise UsageError(
+            "GD0260",
+            f"--keep {taken[0]}: --formulation {recipe.goals.formulation} writes a column of that name itself; leave it out",
         )
     if aspects and recipe.bins.ties == "rank":
         raise UsageError("GD0254", f"--ties rank cuts one reward, and there are {len(aspects)}; use merge or spread")
@@ -133,15 +167,27 @@ def make_plan(logs: tuple[Log, ...], recipe: Recipe) -> Plan:
         aspects=aspects,
         notes=notes,
     )
-    frozen = frozen_fit(
-        recipe,
-        form=formulation.form,
-        has_thresholds=formulation.has_thresholds,
-        has_cut=formulation.has_cut,
-        rewards=plan.rewards,
-        comparators=plan.comparators,
-    )
+    frozen = frozen_fit(recipe, form=formulation.form, rewards=plan.rewards, comparators=plan.comparators)
+    if frozen:
+        _require_numbers(plan, frozen)
     return replace(plan, frozen=frozen)
+
+
+def _require_numbers(plan: Plan, frozen: Fit) -> None:
+    """Raises RecipeError (78) when an earlier fit lacks what the formulation works with, or has what it does not."""
+    formulation = plan.formulation
+    parts = [aspect.fit for aspect in frozen.aspects] or [frozen]
+    wrong = {
+        "thresholds": any(bool(part.thresholds) != plan.is_binned for part in parts),
+        "a cut": bool(frozen.cut) != bool(formulation.cut),
+        "a deviation": formulation.has_deviation and frozen.deviation is None,
+    }
+    if lacking := [what for what, is_wrong in wrong.items() if is_wrong]:
+        name = plan.recipe.goals.formulation
+        raise RecipeError(
+            "GD7853",
+            f"{plan.recipe.bins.fit} is no fit for {name}: the two differ in {lacking[0]}; fit anew with {name}",
+        )
 
 
 def _templates(recipe: Recipe, formulation: Formulation, aspects: dict[str, Direction]) -> dict[str, GoalTemplate]:
@@ -149,7 +195,7 @@ def _templates(recipe: Recipe, formulation: Formulation, aspects: dict[str, Dire
     form, stage = formulation.form, recipe.goals
     if unknown := [name for name in stage.aspects if name not in aspects]:
         raise UsageError("GD0251", f"goals.aspects.{unknown[0]}: no such aspect; {nearest(unknown[0], list(aspects))}")
-    if form is None or form == "token":
+    if form in (None, "token", "attributes"):
         if stage.template:
             raise UsageError("GD0252", f"--formulation {stage.formulation} writes no sentence; leave out --template")
         return {}
@@ -171,7 +217,11 @@ def all_records(
     schemas = {log.uri: frame.collect_schema() for log, (frame, _) in zip(logs, mapped, strict=True)}
     _require_same_prompts(schemas)
     shared = {name: _shared_type(name, schemas) for name in stage.keep}
-    frames = [frame.with_columns(pl.col(name).cast(dtype) for name, dtype in shared.items()) for frame, _ in mapped]
+    kind = shared_kind(schemas)
+    frames = [
+        with_time(frame, kind).with_columns(pl.col(name).cast(dtype) for name, dtype in shared.items())
+        for frame, _ in mapped
+    ]
     is_text = next(iter(schemas.values()))["prompt"] == pl.String
     notes = [*(note for log in logs for note in log.notes), *(note for _, given in mapped for note in given)]
     columns = [ASPECT_PREFIX + name for name in aspects]

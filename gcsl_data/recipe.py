@@ -22,6 +22,7 @@ from gcsl_data.dataset.manifest import Format
 from gcsl_data.errors import RecipeError, UsageError
 from gcsl_data.fit import Direction, Ties
 from gcsl_data.normalisation import RewardMethodName
+from gcsl_data.stages.builders.settings import BuildStage
 
 ENVIRONMENT_PREFIX = "GCSL_"
 OTHER_VARIABLES = ("GCSL_TRACEBACK",)  # what else has that prefix and is no setting
@@ -30,8 +31,9 @@ _DECIMAL = re.compile(r"[+-]?[0-9]{1,300}(\.[0-9]{1,300})?", re.ASCII)
 _FILTER = re.compile(r"mean|median|midpoint|none|top:[1-9][0-9]{0,3}|[1-9][0-9]{0,3}(,[1-9][0-9]{0,3})*", re.ASCII)
 OnError = Literal["fail", "quarantine"]
 FormulationName = Literal[
-    "gcsl-bey-nl", "gcsl-bey-snl", "gcsl-bey", "gcsl-nl", "gcsl", "ca", "reward-embedding", "sft-aug", "sft"
-]
+    "gcsl-bey-nl", "gcsl-bey-snl", "gcsl-bey", "gcsl-nl", "gcsl", "ca", "reward-embedding", "sft-aug", "sft",
+    "pairs", "unpaired", "multi-negative", "best-of-group", "weights", "groups", "steerlm",
+]  # fmt: skip
 Reducer = Literal["mean", "median", "min", "max", "sum", "first"]
 
 
@@ -262,8 +264,9 @@ class GoalsStage(Stage):
     filter: str = "mean"
     """Which goals are kept: those above the train mean, the median or the midpoint of the scale, top:M, none (all), or a
     list of goals such as 4,5."""
-    cut: str = "25%"
-    """What sft keeps: a share of the records, best first, such as 25%, or a reward such as 0.8 and all that are as good."""
+    cut: str | None = None
+    """What sft keeps (else 25%) and unpaired labels good (else 50%): a share of the records, best first, such as 25%, or a
+    reward such as 0.8 and all that are as good."""
     template: str | None = None
     """A path to a template, else the name of a packaged one; else at_least, or at_most where lower is better."""
     metric: str | None = Field(default=None, min_length=1)
@@ -299,6 +302,8 @@ class GoalsStage(Stage):
     @field_validator("cut", mode="before")
     @classmethod
     def _cut(cls, value: object) -> object:
+        if value is None:
+            return None
         text = value if isinstance(value, str) else format(Decimal(repr(value)), "f")
         number = text.removesuffix("%")
         if not _DECIMAL.fullmatch(number) or (text.endswith("%") and not 0 < float(number) <= 100):
@@ -338,6 +343,7 @@ class Recipe(Stage):
     rewards: RewardsStage = RewardsStage()
     bins: BinsStage = BinsStage()
     goals: GoalsStage = GoalsStage()
+    build: BuildStage = BuildStage()
     output: OutputStage = OutputStage()
 
     @model_validator(mode="after")
@@ -352,6 +358,12 @@ class Recipe(Stage):
             raise ValueError(
                 "--ties rank gives equal rewards different levels, which only --formulation gcsl may; use merge or spread"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _attributes_have_plain_names(self) -> "Recipe":
+        if self.goals.formulation == "steerlm" and set(self.goals.metric or "") & set(":,\n"):
+            raise ValueError("--metric is the attribute's name here, so it has no colon, comma or line break")
         return self
 
     @model_validator(mode="after")
@@ -397,6 +409,7 @@ _SETTLED = {
         "bins.ties",
         "bins.decimals",
         "goals.filter",
+        "goals.cut",
         "rewards.normalize",
         "rewards.normalize_by",
         "rewards.clip",

@@ -1,23 +1,37 @@
 """The JSON Schemas in `schemas/`, generated from the code; a test holds the files equal to this."""
 
-from typing import Any
+from typing import Any, cast
 
 import polars as pl
 from pydantic import TypeAdapter
 
-from gcsl_data.columns import EXAMPLE, MESSAGES, RECORD, Column
-from gcsl_data.dataset.manifest import Manifest
+from gcsl_data.columns import KINDS, MESSAGES, RECORD, Column
+from gcsl_data.dataset.manifest import Kind, Manifest
 from gcsl_data.recipe import Recipe
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_TYPES = {pl.String(): "string", pl.Float64(): "number", pl.Int32(): "integer", pl.Int64(): "integer"}
+_TYPES: dict[pl.DataType, str] = {
+    pl.String(): "string",
+    pl.Float64(): "number",
+    pl.Int32(): "integer",
+    pl.Int64(): "integer",
+    pl.Boolean(): "boolean",
+}
+# Kind of dataset -> the title and the words of its row.
+_ROWS: dict[Kind, tuple[str, str]] = {
+    "examples": ("example", "One training row: a record that demonstrates a goal."),
+    "pairs": ("pair", "One training row: a better and a worse response to a prompt."),
+    "unpaired": ("unpaired", "One training row: a response that is a good one, or not."),
+    "multi-negative": ("multi-negative", "One training row: a good response to a prompt and several worse ones."),
+    "groups": ("group-member", "One training row: a response, and how much better it is than its group."),
+}
 
 
 def generate() -> dict[str, dict[str, Any]]:
     """File name to schema, for every file in `schemas/` that is generated."""
     return {
         "record.schema.json": _row_schema("record", "One row of a log, in our names.", RECORD),
-        "example.schema.json": _row_schema("example", "One training row: a record that demonstrates a goal.", EXAMPLE),
+        **{f"{title}.schema.json": _row_schema(title, about, KINDS[kind]) for kind, (title, about) in _ROWS.items()},
         "manifest.schema.json": {"$schema": DIALECT, **_strict(TypeAdapter(Manifest).json_schema())},
         "recipe.schema.json": {"$schema": DIALECT, **TypeAdapter(Recipe).json_schema()},
     }
@@ -35,17 +49,23 @@ def _row_schema(title: str, about: str, columns: tuple[Column, ...]) -> dict[str
 
 
 def _column_schema(column: Column) -> dict[str, Any]:
-    if column.dtype == MESSAGES:
+    kinds = _value_schema(column.dtype)
+    if column.nullable:
+        kinds["type"] = [kinds["type"], "null"]
+    return {**kinds, "description": column.about}
+
+
+def _value_schema(dtype: pl.DataType) -> dict[str, Any]:
+    if dtype == MESSAGES:
         turn = {
             "type": "object",
             "properties": {"role": {"type": "string"}, "content": {"type": "string"}},
             "required": ["role", "content"],
         }
-        kinds: dict[str, Any] = {"anyOf": [{"type": "array", "items": turn}, {"type": "string"}]}
-    else:
-        name = _TYPES[column.dtype]
-        kinds = {"type": [name, "null"] if column.nullable else name}
-    return {**kinds, "description": column.about}
+        return {"anyOf": [{"type": "array", "items": turn}, {"type": "string"}]}
+    if isinstance(dtype, pl.List):
+        return {"type": "array", "items": _value_schema(cast("pl.DataType", dtype.inner))}
+    return {"type": _TYPES[dtype]}
 
 
 def _strict(schema: Any) -> Any:

@@ -14,8 +14,9 @@ import jsonschema
 import polars as pl
 import pyarrow as pa
 
+from gcsl_data.audit import built_rows
 from gcsl_data.dataset.decode import canonical, encode
-from gcsl_data.dataset.goal import affix
+from gcsl_data.dataset.goal import affix, token
 from gcsl_data.dataset.manifest import (
     FORMAT_VERSION,
     MANIFEST_NAME,
@@ -35,7 +36,7 @@ from gcsl_data.resources import folder
 from gcsl_data.stages import snap
 from gcsl_data.stages.aspects import joint_level, ladder
 from gcsl_data.stages.fitting import level_of
-from gcsl_data.stages.formulations import FORMULATIONS, Formulation, token
+from gcsl_data.stages.formulations import FORMULATIONS, Formulation
 from gcsl_data.stages.render import example_id
 from gcsl_data.stages.wording import MARK, filled, printed_value
 
@@ -77,13 +78,16 @@ def check_dataset(path: Path) -> list[Finding]:
     if manifest.formulation not in FORMULATIONS:
         known = ", ".join(FORMULATIONS)
         return [Finding("manifest.schema", MANIFEST_NAME, f"no formulation {manifest.formulation!r}; known: {known}")]
+    if problems := list(_misfits(manifest)):
+        return [Finding("manifest.schema", MANIFEST_NAME, problem) for problem in problems]
     findings = [*_identity(manifest), *_goal_texts(manifest), *_counts(manifest), *_extra_shards(path, manifest)]
     frames = []
     for shard in manifest.shards:
         found = list(_shard(path, manifest, shard))
         findings += found
         if not found:
-            frames.append(pl.scan_ipc(path / shard.name).with_columns(shard=pl.lit(shard.name)))
+            said = {"shard": pl.lit(shard.name), "split": pl.lit(shard.split)}
+            frames.append(pl.scan_ipc(path / shard.name).with_columns(**said))
     if frames:
         findings += _rows(pl.concat(frames), manifest, complete=len(frames) == len(manifest.shards))
     return findings
@@ -96,6 +100,21 @@ def _schema(document: Any) -> Iterator[Finding]:
     schema = json.loads((folder("schemas") / "manifest.schema.json").read_text(encoding="utf-8"))
     for error in jsonschema.Draft202012Validator(schema).iter_errors(document):
         yield Finding("manifest.schema", f"{MANIFEST_NAME}:{error.json_path}", error.message)
+
+
+def _misfits(manifest: Manifest) -> Iterator[str]:
+    """What a formulation cannot be: of another kind, or with a fit that lacks its numbers."""
+    formulation, fit = _formulation(manifest), manifest.fit
+    if formulation.kind != manifest.kind:
+        yield f"{manifest.formulation} gives datasets of kind {formulation.kind}, not {manifest.kind}"
+    if formulation.form != fit.form or (formulation.cut is None) != (fit.cut is None):
+        yield f"the fit is not one for {manifest.formulation}"
+    if formulation.has_deviation and fit.deviation is None:
+        yield f"the fit has no deviation, of which {manifest.formulation} are made"
+
+
+def _formulation(manifest: Manifest) -> Formulation:
+    return FORMULATIONS[cast("FormulationName", manifest.formulation)]
 
 
 def _identity(manifest: Manifest) -> Iterator[Finding]:
@@ -172,7 +191,7 @@ def _shard(path: Path, manifest: Manifest, shard: Shard) -> Iterator[Finding]:
     except pa.ArrowInvalid as error:
         yield Finding("shards.columns", shard.name, f"is not an Arrow IPC file: {error}")
         return
-    ours = arrow_schema(manifest.format)
+    ours = arrow_schema(manifest.format, kind=manifest.kind)
     if list(schema)[: len(ours)] != list(ours) or manifest_columns(schema) != manifest.columns:
         yield Finding("shards.columns", shard.name, f"has other columns than the manifest: {', '.join(schema.names)}")
     rows = int(pl.scan_ipc(file).select(pl.len()).collect().item())
@@ -182,23 +201,34 @@ def _shard(path: Path, manifest: Manifest, shard: Shard) -> Iterator[Finding]:
 
 def _rows(examples: pl.LazyFrame, manifest: Manifest, *, complete: bool) -> list[Finding]:
     """One pass over all rows: for each rule, how many break it and the first that does."""
-    formulation = FORMULATIONS[cast("FormulationName", manifest.formulation)]
-    broken = {
-        "rows.id": ~_is_identified(manifest, formulation),
-        "rows.goal": ~_carries_goal(manifest, formulation),
-        "rows.true": ~_is_true(manifest, formulation),
-    }
+    formulation = _formulation(manifest)
+    if formulation.builder:
+        holds = {
+            "rows.id": built_rows.is_identified(manifest),
+            "rows.goal": built_rows.states_goal(manifest, _stands(manifest)),
+            "rows.true": built_rows.is_true(manifest),
+        }
+    else:
+        holds = {
+            "rows.id": _is_identified(manifest, formulation),
+            "rows.goal": _carries_goal(manifest, formulation),
+            "rows.true": _is_true(manifest, formulation),
+        }
     first = pl.concat_str("shard", pl.lit(": id "), "id")
     queries = [
-        examples.filter(rule.fill_null(True)).select(rule=pl.lit(name), rows=pl.len(), where=first.first())
-        for name, rule in broken.items()
+        examples.filter(~holding.fill_null(False)).select(rule=pl.lit(name), rows=pl.len(), where=first.first())
+        for name, holding in holds.items()
     ]
     counts = pl.concat(pl.collect_all(queries, engine="streaming")).filter(pl.col("rows") > 0)
     findings = [Finding(rule, where, f"{rows} rows break this") for rule, rows, where in counts.iter_rows()]
     repeated = examples.group_by("id").len().filter(pl.col("len") > 1).select("id").collect(engine="streaming")
     if repeated.height:
         findings.append(Finding("rows.id", f"id {repeated['id'].min()}", f"{repeated.height} ids stand more than once"))
-    if complete:
+    if complete and formulation.builder:
+        problems = built_rows.range_problems(examples, manifest, formulation.builder)
+        findings += [Finding("manifest.counts", MANIFEST_NAME, problem) for problem in problems]
+        findings += [Finding("rows.true", *problem) for problem in built_rows.group_problems(examples, manifest)]
+    elif complete:
         findings += _goal_counts(examples, manifest)
     return sorted(findings, key=lambda finding: list(CONTRACT).index(finding.rule))
 
@@ -269,7 +299,7 @@ def _is_true(manifest: Manifest, formulation: Formulation) -> pl.Expr:
         holds &= (edges[0] <= level) & (level <= edges[1])
     else:
         holds &= level == level_of(fit)
-    if formulation.has_cut and fit.cut:
+    if formulation.cut and fit.cut:
         holds &= reward >= fit.cut.value
     if formulation.indexed:
         index = pl.col("goal_index")

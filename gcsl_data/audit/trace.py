@@ -92,7 +92,7 @@ def trace(dataset: Path, prefix: str, *, logs: Path | None = None) -> Trace:
     return Trace(
         **{name: example[name] for name in (*_RECORD, "id", "shard", "shard_row", "group", "reward", "level", "goal")},
         split=next(shard.split for shard in manifest.shards if shard.name == example["shard"]),
-        logged=manifest.fit.sign * example["reward"] or 0.0,
+        logged=manifest.fit.sign * example.get("reward_raw", example["reward"]) or 0.0,
         goal_index=example["goal_index"],
         goals=_reached(manifest, example["level"], {copy["goal_index"]: copy["id"] for copy in copies}),
         others=tuple(other["id"] for other in others),

@@ -19,7 +19,7 @@ Settings = Annotated[
     typer.Option("--set", metavar="STAGE.NAME=VALUE", help="Any setting of the recipe, e.g. bins.ties=error."),
 ]
 
-_LOG, _BINS, _GOALS, _OUT = "From log to records", "Bins", "Goals", "Rows"
+_LOG, _BINS, _GOALS, _OTHER, _OUT = "From log to records", "Bins", "Goals", "Other methods", "Rows"
 
 
 def _option(*names: str, panel: str, help: str, metavar: str | None = None) -> Any:
@@ -54,7 +54,8 @@ _TABLE: tuple[tuple[str, str, Any, str, str | None, str, str], ...] = (
     ("fit", "bins.fit", str, "--fit", "FILE|DIR", "The fit of an earlier dataset: everything as it was there.", _BINS),
     ("decimals", "bins.decimals", str, "--decimals", "auto|exact|N", "Digits of the printed thresholds. (auto)", _BINS),
     ("formulation", "goals.formulation", str, "--formulation", "NAME",
-     "gcsl-bey-nl, gcsl-bey-snl, gcsl-bey, gcsl-nl, gcsl, ca, reward-embedding, sft-aug, sft. (gcsl-bey-nl)", _GOALS),
+     "gcsl-bey-nl, gcsl-bey-snl, gcsl-bey, gcsl-nl, gcsl, ca, reward-embedding, sft-aug, sft; for other methods pairs, "
+     "unpaired, multi-negative, best-of-group, weights, groups, steerlm. (gcsl-bey-nl)", _GOALS),
     ("template", "goals.template", str, "--template", "FILE|NAME",
      "A goal template: a path first, else a packaged name. (at_least)", _GOALS),
     ("metric", "goals.metric", str, "--metric", None, "What the sentence calls the reward. (score)", _GOALS),
@@ -62,8 +63,14 @@ _TABLE: tuple[tuple[str, str, Any, str, str | None, str, str], ...] = (
      "Lowest and highest possible value; goals beyond it are dropped.", _GOALS),
     ("goal_filter", "goals.filter", str, "--goal-filter", "mean|median|midpoint|top:M|none|K,...",
      "Which goals are kept: above the train mean, ... (mean)", _GOALS),
-    ("cut", "goals.cut", str, "--cut", "SHARE%|REWARD", "What --formulation sft keeps. (25%)", _GOALS),
+    ("cut", "goals.cut", str, "--cut", "SHARE%|REWARD", "What sft keeps (25%), what unpaired labels good (50%).", _GOALS),
     ("placement", "goals.placement", str, "--placement", "prefix|suffix|system", "Where the goal stands. (prefix)", _GOALS),
+    ("pairs_top", "build.pairs_top", str, "--pairs-top", "N|all",
+     "Pairs of each prompt, those with the largest gaps. (5)", _OTHER),
+    ("min_gap", "build.min_gap", float, "--min-gap", None, "The rewards of a pair differ by more than this. (0.0)", _OTHER),
+    ("negatives", "build.negatives", int, "--negatives", "N", "The most responses rejected for one chosen. (3)", _OTHER),
+    ("weight_method", "build.weight_method", str, "--weight-method", "exp|standard|group-standard|quality",
+     "How a reward becomes a weight. (exp)", _OTHER),
     ("split", "splits.shares", str, "--split", "0.8,0.1,0.1", "Shares of train, validation, test, by prompt.", _OUT),
     ("split_by", "splits.by", str, "--split-by", "prompt|time", "By hash, or by first time (--map time=SQL). (prompt)", _OUT),
     ("format_", "output.format", str, "--format", "messages|text", "Chat messages or plain text. (messages)", _OUT),
@@ -77,7 +84,7 @@ _NO_GOAL_FILTER = Annotated[bool, _option("--no-goal-filter", panel=_GOALS, help
 
 
 def recipe_options(
-    *, stages: Sequence[str] = ("record", "checks", "splits", "rewards", "bins", "goals", "output")
+    *, stages: Sequence[str] = ("record", "checks", "splits", "rewards", "bins", "goals", "build", "output")
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Gives a command the flags of these stages; it receives what was given as `flags`, by setting, and None where not."""
     chosen = {name: flag for name, flag in _FLAGS.items() if flag[0].split(".")[0] in stages}

@@ -19,7 +19,7 @@ def show_trace(trace: Trace) -> None:
     _fact("file", f"{trace.source}, row {trace.row}" + (f", part {trace.part}" if trace.part else ""))
     _fact("place", f"{trace.shard}, row {trace.shard_row}, split {trace.split}")
     _fact("group", trace.group)
-    lower = f" ({trace.logged!r} in the log: lower is better)" if trace.logged != trace.reward else ""
+    lower = f" ({trace.logged!r} in the log)" if trace.logged != trace.reward else ""
     _fact("reward", f"{trace.reward!r}{lower}, level {trace.level}")
     for goal in reversed(trace.goals):
         _fact(f"goal {goal.index}", _goal(goal, trace))

@@ -8,7 +8,7 @@ import typer
 from gcsl_data.cli._options import Json, RecipeFile, recipe_options
 
 
-@recipe_options(stages=("record", "checks", "splits", "rewards", "bins", "goals"))
+@recipe_options(stages=("record", "checks", "splits", "rewards", "bins", "goals", "build"))
 def fit(
     logs: Annotated[
         list[str], typer.Argument(metavar="LOG...", help="Logs; paths, quoted patterns, URIs, or - for stdin.")

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from gcsl_data.columns import TRAINER_COLUMNS
 from gcsl_data.dataset import files
 from gcsl_data.dataset.manifest import Manifest, load
 from gcsl_data.dataset.shards import read_shard, shard_schema
@@ -27,14 +28,6 @@ from gcsl_data.errors import DataError, UsageError
 PIECE_ROWS = 16_384  # also the size of a Parquet row group
 PIECE_BYTES = 64 * 1024 * 1024
 DATASET_ID_KEY = "gcsl.dataset_id"  # in the metadata of Parquet files: which dataset a file came from
-
-# Kind of dataset -> what TRL's trainers call its columns; every other column would be in their way.
-TRAINER_COLUMNS: Mapping[str, tuple[str, ...]] = {
-    "examples": ("prompt", "completion"),
-    "pairs": ("prompt", "chosen", "rejected"),
-    "unpaired": ("prompt", "completion", "label"),
-    "multi-negative": ("prompt", "chosen", "rejected"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +90,10 @@ def _columns(manifest: Manifest, to: str) -> tuple[str, ...]:
         return tuple(column.name for column in manifest.columns)
     if manifest.kind not in TRAINER_COLUMNS:
         raise UsageError("GD0236", f"no trainer of TRL takes a dataset of kind {manifest.kind}; export it to parquet")
+    if manifest.formulation == "weights":
+        raise UsageError(
+            "GD0261", "no trainer of TRL reads the weights of rows; train with gcsl_train, or export to parquet"
+        )
     return TRAINER_COLUMNS[manifest.kind]
 
 

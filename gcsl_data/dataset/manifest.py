@@ -27,7 +27,7 @@ SIDE_FOLDER = "_gcsl"
 MAX_MANIFEST_BYTES = 16 * 1024 * 1024
 _SHARD_NAME = re.compile(r"data/[a-z0-9][a-z0-9._-]{0,127}", re.ASCII)
 
-Kind = Literal["examples"]
+Kind = Literal["examples", "pairs", "unpaired", "multi-negative", "groups"]
 Format = Literal["messages", "text"]
 
 
@@ -103,6 +103,15 @@ class Shard:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Range:
+    """The lowest and the highest value over all rows of what `name` says, such as the gap of pairs."""
+
+    name: str
+    minimum: float
+    maximum: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Field:
     """One column of every shard: name, Arrow type as Arrow prints it, whether null may occur."""
 
@@ -117,7 +126,8 @@ class Manifest:
 
     At inference, ask for `inference_text`: that of `inference_goal` where goals have an index, or of `inference_reward` (in
     the unit of the `reward` column) where they state a value; without a text the reward itself is what a trainer embeds. All
-    are null where prompts carry no goal. `templates` are by aspect; a single reward's stands under "reward".
+    are null where prompts carry no goal. `templates` are by aspect; a single reward's stands under "reward". `ranges` is
+    empty for rows that demonstrate goals.
     """
 
     format_version: int
@@ -137,6 +147,7 @@ class Manifest:
     fit: Fit
     goals: tuple[Goal, ...]
     splits: tuple[Split, ...]
+    ranges: tuple[Range, ...]
     shards: tuple[Shard, ...]
     columns: tuple[Field, ...]
     columns_sha256: str

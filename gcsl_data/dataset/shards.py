@@ -6,24 +6,33 @@ The bytes depend on the rows alone: pieces of any size come in, record batches o
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import cast
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.ipc
 
-from gcsl_data.columns import EXAMPLE, MESSAGES, Column
+from gcsl_data.columns import KINDS, MESSAGES, Column
 from gcsl_data.dataset.files import HashedFile
-from gcsl_data.dataset.manifest import Field, Format, Shard
+from gcsl_data.dataset.manifest import Field, Format, Kind, Shard
 
 BATCH_ROWS = 1024
 DATA_FOLDER = "data"
 _MESSAGE = pa.struct([pa.field("role", pa.string()), pa.field("content", pa.string())])
-_ARROW = {pl.String(): pa.string(), pl.Float64(): pa.float64(), pl.Int32(): pa.int32(), pl.Int64(): pa.int64()}
+_ARROW: dict[pl.DataType, pa.DataType] = {
+    pl.String(): pa.string(),
+    pl.Float64(): pa.float64(),
+    pl.Int32(): pa.int32(),
+    pl.Int64(): pa.int64(),
+    pl.Boolean(): pa.bool_(),
+}
 
 
-def arrow_schema(output_format: Format, kept: Mapping[str, pl.DataType] = MappingProxyType({})) -> pa.Schema:
+def arrow_schema(
+    output_format: Format, kept: Mapping[str, pl.DataType] = MappingProxyType({}), *, kind: Kind = "examples"
+) -> pa.Schema:
     """The schema of every shard of a dataset whose prompts are messages, or text; kept columns of the log come last."""
-    fields = [pa.field(c.name, _arrow_type(c, output_format), nullable=c.nullable) for c in EXAMPLE]
+    fields = [_arrow_field(column, output_format) for column in KINDS[kind]]
     extra = pl.DataFrame(schema=dict(kept)).to_arrow(compat_level=pl.CompatLevel.oldest()).schema
     return pa.schema([*fields, *(pa.field(field.name, _plain_type(field.type)) for field in extra)])
 
@@ -129,10 +138,16 @@ def shard_schema(path: Path) -> pa.Schema:
         return reader.schema
 
 
-def _arrow_type(column: Column, output_format: Format) -> pa.DataType:
-    if column.dtype == MESSAGES:
+def _arrow_field(column: Column, output_format: Format) -> pa.Field:
+    return pa.field(column.name, _arrow_type(column.dtype, output_format), nullable=column.nullable)
+
+
+def _arrow_type(dtype: pl.DataType, output_format: Format) -> pa.DataType:
+    if dtype == MESSAGES:
         return pa.list_(_MESSAGE) if output_format == "messages" else pa.string()
-    return _ARROW[column.dtype]
+    if isinstance(dtype, pl.List):
+        return pa.list_(_arrow_type(cast("pl.DataType", dtype.inner), output_format))
+    return _ARROW[dtype]
 
 
 def _plain_type(dtype: pa.DataType) -> pa.DataType:

@@ -1,6 +1,7 @@
 """Formulations: which goals a record demonstrates, and how a goal is written. Each is a small declaration.
 
-A record's copies are a list of Int32: one training row for each. Where goals are written by threshold, interval or token, a
+Where a `builder` stands, records are compared or weighted instead, for the methods that goals are compared with. Else a
+record's copies are a list of Int32: one training row for each. Where goals are written by threshold, interval or token, a
 copy is the goal's k; elsewhere it is the running number of the row.
 """
 
@@ -12,6 +13,7 @@ import polars as pl
 from gcsl_data.dataset.manifest import Kind
 from gcsl_data.fit import Direction, Fit, GoalForm
 from gcsl_data.recipe import FormulationName
+from gcsl_data.stages.builders.registry import BUILDERS, Builder, BuilderName
 from gcsl_data.stages.templates import SHORT_DEFAULTS
 
 Copies = Callable[[Fit], pl.Expr]
@@ -21,9 +23,10 @@ Copies = Callable[[Fit], pl.Expr]
 class Formulation:
     """`form` is how a goal is written (None: not at all), `copies` gives the list of rows from `reward` and `level`.
 
-    `has_thresholds` says whether the reward is binned, `is_filtered` whether the goal filter applies, `has_cut` whether only
-    the best records stay, `embeds_reward` that the trainer reads the reward instead of a text; `templates` are the packaged
-    ones for rewards where higher or lower is better, if not those of the form.
+    `has_thresholds` says whether the reward is binned, `is_filtered` whether the goal filter applies, `cut` where the good
+    records begin unless a person says otherwise (None: nowhere), `has_deviation` whether weights are made of the rewards,
+    `embeds_reward` that the trainer reads the reward instead of a text; `templates` are the packaged ones for rewards where
+    higher or lower is better, if not those of the form. A `builder` makes the rows itself, of its own `kind`.
     """
 
     about: str
@@ -31,15 +34,22 @@ class Formulation:
     copies: Copies
     has_thresholds: bool = True
     is_filtered: bool = False
-    has_cut: bool = False
+    cut: str | None = None
+    has_deviation: bool = False
     embeds_reward: bool = False
     templates: dict[Direction, str] | None = None
     kind: Kind = "examples"
+    builder: Builder | None = None
 
     @property
     def indexed(self) -> bool:
         """Whether a row carries goal k of a fit."""
         return self.form in ("threshold", "interval", "token")
+
+    @property
+    def takes_aspects(self) -> bool:
+        """Whether it has something to say of several rewards side by side."""
+        return self.form == "attributes" or (self.has_thresholds and self.form != "interval")
 
 
 def _every_reached_goal(fit: Fit) -> pl.Expr:
@@ -71,6 +81,28 @@ def _listed(rows: list[pl.Expr]) -> pl.Expr:
     return pl.concat_list(rows).list.drop_nulls()
 
 
+def _built(
+    about: str,
+    builder: BuilderName,
+    *,
+    form: GoalForm | None = None,
+    kind: Kind = "examples",
+    cut: str | None = None,
+    has_deviation: bool = False,
+) -> Formulation:
+    """A formulation whose rows a builder makes; its census has one row for each record."""
+    return Formulation(
+        about,
+        form,
+        _once,
+        has_thresholds=False,
+        cut=cut,
+        has_deviation=has_deviation,
+        kind=kind,
+        builder=BUILDERS[builder],
+    )
+
+
 FORMULATIONS: dict[FormulationName, Formulation] = {
     "gcsl-bey-nl": Formulation(
         "one row per reached goal, the goal as a full sentence", "threshold", _every_reached_goal, is_filtered=True
@@ -92,11 +124,17 @@ FORMULATIONS: dict[FormulationName, Formulation] = {
         "the rows of gcsl-bey without their goals", None, _one_per_reached_goal, is_filtered=True
     ),
     "sft": Formulation(
-        "the best records, once each, without goals", None, _once_above_cut, has_thresholds=False, has_cut=True
+        "the best records, once each, without goals", None, _once_above_cut, has_thresholds=False, cut="25%"
     ),
+    "pairs": _built("better and worse responses to one prompt, for DPO and SimPO", "pairs", kind="pairs"),
+    "unpaired": _built("every record with a label, good or not, for KTO", "unpaired", kind="unpaired", cut="50%"),
+    "multi-negative": _built(
+        "the best response to a prompt and several worse ones, for S-DPO", "multi-negative", kind="multi-negative"
+    ),
+    "best-of-group": _built("the best records of each group, for RAFT", "best-of-group"),
+    "weights": _built(
+        "every record with a weight in the loss, for RWR, SWiFt and SFT(Q)", "weights", has_deviation=True
+    ),
+    "groups": _built("the records of each group with their advantages, for GFT", "groups", kind="groups"),
+    "steerlm": _built("one row per record, its attributes as integers", "steerlm", form="attributes"),
 }  # fmt: skip
-
-
-def token(index: int) -> str:
-    """The special token of goal k."""
-    return f"<|goal_{index}|>"

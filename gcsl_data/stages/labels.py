@@ -23,11 +23,18 @@ def with_labels(frame: pl.LazyFrame, fit: Fit, formulation: Formulation) -> pl.L
     Rewards are brought to the scale of the fit; what they were stays as `raw(column)`. With several aspects `reward` becomes
     the number of goals that a record reaches. Where levels go by rank, records of the fitted split must stand in log order.
     """
-    frame = on_scale(frame, _parts(fit))
-    if fit.aspects:
-        frame = frame.with_columns(reward=joint_level(fit))
+    frame = graded(frame, fit)
     level = _level_by_rank(fit) if fit.is_by_rank else level_of(fit)
     return frame.with_columns(level=level).with_columns(copy=formulation.copies(fit))
+
+
+def graded(frame: pl.LazyFrame, fit: Fit) -> pl.LazyFrame:
+    """The rewards on the scale of the fit, and `reward` as it is there with several aspects: joint level, or the first."""
+    scaled = on_scale(frame, _parts(fit))
+    if not fit.aspects:
+        return scaled
+    is_joint = fit.rule == "aspects"
+    return scaled.with_columns(reward=joint_level(fit) if is_joint else pl.col(ASPECT_PREFIX + fit.aspects[0].name))
 
 
 def raw(column: str) -> str:

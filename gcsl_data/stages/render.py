@@ -46,7 +46,7 @@ def to_examples(
     expanded = labelled.filter(copy.list.len() > 0).explode("copy", empty_as_null=False)
     written = expanded.with_columns(goal=pl.lit(None, pl.String) if goal is None else goal)
     placed = written.with_columns(
-        prompt=_goal_free(layout, is_text=is_text) if goal is None else _placed(layout, is_text=is_text),
+        prompt=prompt_of(layout, is_text=is_text, has_goal=goal is not None),
         completion=_completion(layout.format),
         goal_index=copy if indexed else pl.lit(None, pl.Int32),
         threshold=lookup(copy, thresholds, pl.Float64),
@@ -60,6 +60,11 @@ def example_id(copy: pl.Expr) -> pl.Expr:
     """First 16 hex digits of SHA-256 over source, row, part and copy, joined by U+001F (which no path holds)."""
     parts = ["source", "row", "part", copy]
     return sha256_hex(pl.concat_str(parts, separator="\x1f")).str.slice(0, 16)
+
+
+def prompt_of(layout: Layout, *, is_text: bool, has_goal: bool) -> pl.Expr:
+    """A record's `prompt` as rows have it, with the text of `goal` in it if there is one."""
+    return _placed(layout, is_text=is_text) if has_goal else _goal_free(layout, is_text=is_text)
 
 
 def _goal_free(layout: Layout, *, is_text: bool) -> pl.Expr:

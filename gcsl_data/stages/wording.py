@@ -6,11 +6,11 @@ row: the template is rendered once around a mark that stands for it.
 
 import polars as pl
 
+from gcsl_data.dataset.goal import token
 from gcsl_data.errors import DataError, RecipeError
 from gcsl_data.fit import Fit
 from gcsl_data.stages import snap
 from gcsl_data.stages.aspects import joint_sentences
-from gcsl_data.stages.formulations import token
 from gcsl_data.stages.templates import GoalTemplate, render_goals, render_interval, render_value
 
 LARGEST_SHIFTED = 1e15  # a value times ten to the power of its digits: what a float surely has to the last digit

@@ -26,18 +26,21 @@ ingest.remote
 ingest.inputs
 ingest.explain ingest.rejects stages.bins stages.ranks stages.rewards stages.splits stages.template_syntax stages.times
 ingest.mapping ingest stages.checks stages.normalise stages.snap stages.thresholds engines frozen
-stages.normalise_groups stages.fitting stages.templates stages.aspects stages.builders.built stages.builders.smoothing
-stages.formulations stages.goal_filter stages.builders.advantage
+stages.normalise_groups stages.fitting stages.templates stages.goal_filter stages.builders.built stages.builders.smoothing
+stages.builders.advantage stages.builders.pairs stages.builders.unpaired stages.builders.negatives stages.builders.best
+stages.builders.steerlm
+stages.builders.groups stages.builders.weights
+stages.builders.registry
+stages.aspects stages.formulations
 stages.labels stages.wording
-census stages.render stages.builders.pairs stages.builders.unpaired stages.builders.negatives stages.builders.best
-stages.builders.groups stages.builders.weights stages.builders.steerlm stages
+census stages.render stages
 stages.builders.rows
 plan engines.local extremes inference
-settle
+settle tally
 measure dataset.shards dataset.card dataset.find schemas
 build records log_schema dataset.verified
 dataset.export
-audit.phrases
+audit.phrases audit.built_rows
 audit.* audit
 cli._*
 cli.*

@@ -81,12 +81,8 @@ GREATER = '{#comparator = ">"#}A score greater than {{ threshold }}.'
     ("flags", "status", "words"),
     [
         (("--template", "greater.j2"), 78, "fitted for sentences with >=, the template has >"),
-        (
-            ("--formulation", "gcsl"),
-            78,
-            "was fitted for goals in the form of a threshold, gcsl is for goals in the form of a token",
-        ),
-        (("--formulation", "sft"), 78, "sft is for rows without goals above a cut"),
+        (("--formulation", "gcsl"), 78, "was fitted for threshold, gcsl has token"),
+        (("--formulation", "sft"), 78, "was fitted for threshold, sft has no goals"),
         (("--direction", "lower"), 2, "was fitted with --direction higher"),
         (("--reward", "a=reward", "--reward", "b=reward"), 2, "fitted on reward, the log has reward_a, reward_b"),
         (("--bins", "4"), 2, "bins.fit says already what bins.count is to say"),
@@ -114,7 +110,7 @@ def test_a_fit_of_another_formulation_is_refused_in_every_form(folder: Path, fit
     done = run(folder, "expand", "second.jsonl", "--formulation", used, "--fit", "fit.json")
 
     assert done.status == 78
-    assert f", {used} is for " in done.errors[0]
+    assert f"fit anew with {used}" in done.errors[0] or f", {used} has " in done.errors[0]
 
 
 def forged(content: dict[str, Any], *path: str | int, value: Any) -> str:

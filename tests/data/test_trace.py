@@ -263,7 +263,7 @@ def test_a_lower_reward_is_shown_in_both_units(tmp_path: Path) -> None:
 
     outcome = gcsl_data("trace", "out", examples(tmp_path / "out")[0]["id"], cwd=tmp_path)
 
-    assert "  reward    -0.5 (0.5 in the log: lower is better), level 3" in outcome.out.splitlines()
+    assert "  reward    -0.5 (0.5 in the log), level 3" in outcome.out.splitlines()
 
 
 def test_hostile_text_stays_harmless_and_in_80_columns(tmp_path: Path) -> None:

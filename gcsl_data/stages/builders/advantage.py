@@ -11,8 +11,10 @@ from gcsl_data.stages.builders.built import REASON, unsigned_zero
 _STATISTICS = "_gcsl_statistics"
 
 
-def with_advantage(records: pl.LazyFrame, *, within: tuple[str, ...] = ("group",)) -> pl.LazyFrame:
-    """Adds `advantage` (Float64) and REASON (String): why the group says nothing, null when it does.
+def with_advantage(
+    records: pl.LazyFrame, *, within: tuple[str, ...] = ("group",), name: str = "advantage"
+) -> pl.LazyFrame:
+    """Adds the advantage (Float64), as `name`, and REASON (String): why the group says nothing, null when it does.
 
     A group of one is "alone": GFT's code gives it its bare reward as advantage, which has another scale and no
     comparison in it. A group of equal rewards is "equal_rewards": its advantages are all 0. *Order* is kept.
@@ -34,7 +36,7 @@ def with_advantage(records: pl.LazyFrame, *, within: tuple[str, ...] = ("group",
     advantage = (pl.col("reward") - of_group.field("mean")) / (of_group.field("deviation") + 1e-6)
     return (
         records.join(statistics, on=list(within), maintain_order="left")
-        .with_columns(of_group.field("reason").alias(REASON), advantage=unsigned_zero(advantage.round(12)))
-        .with_columns(advantage=pl.when(pl.col(REASON).is_null()).then("advantage"))
+        .with_columns(of_group.field("reason").alias(REASON), unsigned_zero(advantage.round(12)).alias(name))
+        .with_columns(pl.when(pl.col(REASON).is_null()).then(name).alias(name))
         .drop(_STATISTICS)
     )

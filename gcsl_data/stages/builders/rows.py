@@ -1,32 +1,41 @@
-"""Built rows to dataset rows: responses as assistant messages or text, prompts as in the record, an id."""
+"""Built rows to dataset rows: responses as assistant messages or text, prompts as in the record or with a goal, an id."""
 
 import polars as pl
 
 from gcsl_data.columns import KINDS
-from gcsl_data.dataset.manifest import Format
-from gcsl_data.stages.render import example_id
+from gcsl_data.dataset.manifest import Kind
+from gcsl_data.stages.render import Layout, example_id, prompt_of
+
+# What an example says of goals when it demonstrates none of them.
+_GOAL_FREE = {
+    "goal": pl.lit(None, pl.String),
+    "goal_index": pl.lit(None, pl.Int32),
+    "threshold": pl.lit(None, pl.Float64),
+    "level": pl.lit(0, pl.Int32),
+}
 
 
-def to_rows(built: pl.LazyFrame, *, kind: str, format: Format, keep: tuple[str, ...] = ()) -> pl.LazyFrame:
+def to_rows(built: pl.LazyFrame, *, kind: Kind, layout: Layout, keep: tuple[str, ...] = ()) -> pl.LazyFrame:
     """The columns of `columns.KINDS[kind]` and `keep`, in that order; the order of the rows is kept.
 
-    Text prompts become one user turn under "messages"; the format "text" needs text prompts. The kind "examples" has goals
-    in its prompts and is made by `render.to_examples`.
+    Text prompts become one user turn under "messages"; the format "text" needs text prompts. Where rows have a `goal`, it
+    is put into the prompt.
     """
+    schema = built.collect_schema()
     names = [column.name for column in KINDS[kind]]
-    changed = {"id": example_id(pl.col("copy"))}
-    if format == "messages":
+    changed = {name: value for name, value in _GOAL_FREE.items() if name in names and name not in schema}
+    changed["id"] = example_id(pl.col("copy"))
+    changed["prompt"] = prompt_of(layout, is_text=schema["prompt"] == pl.String, has_goal="goal" in schema)
+    if layout.format == "messages":
         changed |= {name: _as_turn(name, kind) for name in names if name in ("completion", "chosen", "rejected")}
-        if built.collect_schema()["prompt"] == pl.String:
-            changed["prompt"] = _turn("user", pl.col("prompt"))
     return built.with_columns(**changed).select(*names, *keep)
 
 
-def _as_turn(name: str, kind: str) -> pl.Expr:
+def _as_turn(name: str, kind: Kind) -> pl.Expr:
     if name == "rejected" and kind == "multi-negative":
-        return pl.col(name).list.eval(_turn("assistant", pl.element()))
-    return _turn("assistant", pl.col(name))
+        return pl.col(name).list.eval(_turn(pl.element()))
+    return _turn(pl.col(name))
 
 
-def _turn(role: str, content: pl.Expr) -> pl.Expr:
-    return pl.concat_list(pl.struct(role=pl.lit(role), content=content))
+def _turn(content: pl.Expr) -> pl.Expr:
+    return pl.concat_list(pl.struct(role=pl.lit("assistant"), content=content))

@@ -21,10 +21,6 @@ class BuildStage(BaseModel):
     """No record is in two pairs: the best is paired with the worst, the second best with the second worst."""
     smoothing_max: float = Field(default=0.0, ge=0, lt=0.5)
     """Label smoothing of a pair whose rewards are all but equal; it falls to 0 at the largest gap."""
-    cut_share: float = Field(default=0.5, gt=0, lt=1)
-    """The share of records, from the top, that unpaired rows label good; ties included."""
-    cut: float | None = Field(default=None, allow_inf_nan=False)
-    """The reward from which unpaired rows are labelled good, instead of a share; in the unit of the reward column."""
     negatives: int = Field(default=3, ge=1)
     """The most responses that are rejected for one that is chosen."""
     best: int = Field(default=1, ge=1)

@@ -5,11 +5,13 @@ from zero; a finer score is given as its level, the number of bounds that it rea
 attribute is kept: where lower is better, the best records have the lowest number.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import polars as pl
 
+from gcsl_data.columns import ASPECT_PREFIX
+from gcsl_data.fit import Aspect, Fit
 from gcsl_data.stages.builders.built import REASON, Built, count_reasons
 
 _LARGEST = 10.0**15  # up to here a float still has its units
@@ -37,6 +39,61 @@ class Attribute:
         logged = column * self.sign
         small = pl.when(logged.abs() <= _LARGEST).then(logged)
         return small.round(0, mode="half_away_from_zero").cast(pl.Int64)
+
+
+def side_by_side(aspects: Sequence[Aspect]) -> Fit:
+    """One fit of several aspects that stay apart; the numbers beside them are those of the first, which is `reward`."""
+    return replace(
+        aspects[0].fit,
+        aspects=tuple(aspects),
+        thresholds=(),
+        rule=None,
+        bins_asked=None,
+        decimals=None,
+        normalisation=None,
+    )
+
+
+def attribute_names(columns: Iterable[str], metric: str | None) -> dict[str, str]:
+    """What each graded column is called: an aspect by its name, a single reward by `metric`, else "score"."""
+    return {
+        column: (metric or "score") if column == "reward" else column.removeprefix(ASPECT_PREFIX) for column in columns
+    }
+
+
+def attributes_of(fit: Fit, names: Mapping[str, str]) -> list[Attribute]:
+    """The attributes that a fit speaks of, called as `names` says of each graded column; with thresholds, by level."""
+    parts = {ASPECT_PREFIX + aspect.name: aspect.fit for aspect in fit.aspects} or {"reward": fit}
+    return [
+        Attribute(
+            names[column],
+            column,
+            part.sign,
+            tuple(t.edge for t in part.thresholds if t.edge > part.minimum) if part.thresholds else None,
+        )
+        for column, part in parts.items()
+    ]
+
+
+def best_string(fit: Fit, names: Mapping[str, str]) -> str | None:
+    """What to ask for: the best value of each attribute in the train split, although no record need have them all.
+
+    None when one of them is too large to be written. Source: SteerLM asks for the highest values; the rest is our choice.
+    """
+    parts = {ASPECT_PREFIX + aspect.name: aspect.fit for aspect in fit.aspects} or {"reward": fit}
+    best = pl.LazyFrame({column: [part.maximum] for column, part in parts.items()})
+    return best.select(attribute_strings(attributes_of(fit, names))).collect().item()
+
+
+def coarse_warnings(fit: Fit, names: Mapping[str, str]) -> tuple[str, ...]:
+    """Attributes of which rounding leaves two values at most, although the train split has more."""
+    parts = {ASPECT_PREFIX + aspect.name: aspect.fit for aspect in fit.aspects} or {"reward": fit}
+    return tuple(
+        f"{names[column]} has {part.distinct} different values, of which rounding to integers leaves two at most; "
+        "--set build.attribute_values=levels tells more of them apart"
+        for column, part in parts.items()
+        if part.distinct > 2 and not part.thresholds and part.maximum - part.minimum <= 1
+    )
 
 
 def attribute_string(values: Mapping[str, int]) -> str:

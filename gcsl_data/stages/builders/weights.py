@@ -63,9 +63,9 @@ def to_weighted(
     *Gives* prompt, completion (text), reward, weight, group, source, row, part, copy (0) and `keep`.
     """
     if method == "group-standard":
-        weighed = with_advantage(records, within=within).rename({"advantage": "weight"})
+        weighed = with_advantage(records, within=within, name="weight")
     else:
-        weight = _WEIGHTS[method](fit, beta, max_weight).round_sig_figs(12)
+        weight = weight_of(method, fit=fit, beta=beta, max_weight=max_weight)
         weighed = records.with_columns(pl.lit(None, pl.String).alias(REASON), weight=weight)
     is_zero = pl.when(pl.col("weight") == 0).then(pl.lit("zero_weight"))
     weighed = weighed.with_columns(pl.coalesce(REASON, is_zero).alias(REASON))
@@ -74,6 +74,11 @@ def to_weighted(
         "source", "row", "part", pl.lit(0, pl.Int32).alias("copy"), *keep,
     )  # fmt: skip
     return Built(rows, count_reasons(weighed))
+
+
+def weight_of(method: WeightMethod, *, fit: WeightFit, beta: float, max_weight: float) -> pl.Expr:
+    """The weight of a row (Float64) from its `reward`, for every method that does not look at its group."""
+    return _WEIGHTS[method](fit, beta, max_weight).round_sig_figs(12)
 
 
 def _exp(fit: WeightFit, beta: float, max_weight: float) -> pl.Expr:
