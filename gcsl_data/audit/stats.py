@@ -1,7 +1,6 @@
 """The numbers that a person audits before spending GPU time: bins, goals, rows. The same numbers as in the manifest."""
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 from gcsl_data.dataset.manifest import Accounting, Goal, Manifest, Split
 from gcsl_data.fit import Aspect, Cut, Fit, Threshold
@@ -161,7 +160,10 @@ def _says(fit: Fit, formulation: str) -> dict[int, str]:
         return {j: ", ".join(part) for j, part in enumerate(parts, start=1)}
     says = {t.index: f"{fit.comparator} {t.printed}" for t in fit.thresholds}
     if formulation in OF_ONE_BIN:
-        says |= {below.index: f"{below.printed} to {t.printed}" for below, t in pairwise(fit.thresholds)}
+        ends = [*(t.printed for t in fit.thresholds[1:]), None if fit.end is None else f"{fit.sign * fit.end + 0.0:g}"]
+        for t, end in zip(fit.thresholds, ends, strict=True):
+            if end is not None:
+                says[t.index] = " to ".join((t.printed, end)[:: fit.sign])
     return says
 
 
