@@ -41,20 +41,23 @@ def value_text(template: GoalTemplate, decimals: int | None, value: float) -> st
 
 
 def value_number(decimals: int | None, value: float) -> str:
-    """The number in the goal of one value: just what the rows with this reward print."""
-    return pl.select(printed_value(pl.lit(value), 2 if decimals is None else decimals)).item()
+    """The number in the goal of one value: what rows with this reward print. Raises DataError (65) for too large a one."""
+    digits = 2 if decimals is None else decimals
+    number = pl.select(printed_value(pl.lit(value), digits)).item()
+    if number is None:
+        raise DataError(
+            "GD1305",
+            f"{value:g} is too large for a sentence with {digits} digits after the point, where numbers stay below "
+            f"{LARGEST_SHIFTED / 10.0**digits:g}; rescale the reward",
+        )
+    return number
 
 
 def value_expression(template: GoalTemplate, fit: Fit) -> pl.Expr:
-    """The goal of each record, from its `reward` (String)."""
-    value_text(template, fit.decimals, 0.5)
+    """The goal of each record, from its `reward` (String). Raises as `value_text` does."""
+    for extreme in (fit.minimum, fit.maximum):
+        value_text(template, fit.decimals, fit.sign * extreme)
     digits = 2 if fit.decimals is None else fit.decimals
-    largest = LARGEST_SHIFTED / 10.0**digits
-    if max(abs(fit.minimum), abs(fit.maximum)) >= largest:
-        raise DataError(
-            "GD1305",
-            f"rewards go beyond {largest:g}, too long for a sentence with {digits} digits after the point; rescale them",
-        )
     return filled(render_value(template, MARK), printed_value(pl.col("reward") * fit.sign, digits))
 
 
