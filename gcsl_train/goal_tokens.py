@@ -4,7 +4,7 @@ The kept goals of a dataset of tokens (`<|goal_3|>`) become special tokens of th
 those of all others. peft trains, saves and merges their rows (`trainable_token_indices`). Its forward, however, copies the
 whole matrix and makes a gradient as large, so during training `embed` reads the same rows without either.
 
-Shape letters: T tokens of the pack, K goals, H hidden size, V vocabulary.
+Shape letters: T tokens of the pack, K goals, H hidden size, V vocabulary, C some columns of the embedding.
 """
 
 # ruff: noqa: N803 (names of tensors end in their shape letters)
@@ -102,11 +102,16 @@ def initialise(model: Any, tokens: GoalTokens, *, seed: int) -> None:
     The seed alone decides the draw. Source: Quark (arXiv 2205.13636), which starts its reward tokens this way.
     """
     weight_VH = model.get_input_embeddings().weight
-    own_VH = weight_VH[: tokens.first]
-    spread = [torch.std_mean(part.float(), dim=0) for part in own_VH.split(_COLUMNS, dim=1)]
-    std_H, mean_H = (torch.cat(parts) for parts in zip(*spread, strict=True))
+    spread = [_spread(part.float()) for part in weight_VH[: tokens.first].split(_COLUMNS, dim=1)]
+    mean_H, std_H = (torch.cat(parts) for parts in zip(*spread, strict=True))
     noise_KH = torch.randn(len(tokens.ids), weight_VH.shape[1], generator=torch.Generator().manual_seed(seed))
     weight_VH[list(tokens.ids)] = (mean_H + std_H * noise_KH.to(weight_VH.device)).to(weight_VH.dtype)
+
+
+def _spread(part_VC: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of each column; torch.std_mean is several times slower down the columns on a CPU."""
+    mean_C = part_VC.mean(dim=0)
+    return mean_C, ((part_VC - mean_C).square_().sum(dim=0) / (len(part_VC) - 1)).sqrt()
 
 
 def embed(table: Any, tokens: GoalTokens, ids_1T: Tensor) -> Tensor:
