@@ -22,7 +22,7 @@ from gcsl_data.stages.splits import SPLIT_NAMES
 from . import reference
 from .support import examples, expand_rows, forge, make_rows, measured, write_jsonl
 
-NAMES = get_args(FormulationName)
+NAMES = [name for name in get_args(FormulationName) if FORMULATIONS[name].builder is None]
 FIXTURE_A = [i / 100 for i in range(100)]
 # A rule that a reader can check by hand: 100 even rewards, thresholds at 0, .2, .4, .6, .8, the mean at .495.
 ROWS_OF_FIXTURE_A = {
@@ -61,7 +61,8 @@ def pairs(dataset: Path) -> Counter[tuple[str, str]]:
 
 
 def test_every_formulation_stands_in_the_registry() -> None:
-    assert list(FORMULATIONS) == list(NAMES) == list(ROWS_OF_FIXTURE_A)
+    assert list(FORMULATIONS) == list(get_args(FormulationName))
+    assert list(ROWS_OF_FIXTURE_A) == NAMES
 
 
 @pytest.mark.parametrize("formulation", NAMES)
