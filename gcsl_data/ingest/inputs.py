@@ -185,6 +185,8 @@ def _ingested(path: Path) -> Origin | None:
         aspects = json.loads(metadata.get(ASPECTS_KEY, "{}"))
     except ValueError:
         return None
+    if not isinstance(aspects, dict):
+        return None
     return Origin(_direction(metadata.get(DIRECTION_KEY)), {name: _direction(value) for name, value in aspects.items()})
 
 

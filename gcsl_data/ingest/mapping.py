@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from gcsl_data.columns import ASPECT_PREFIX, MESSAGES, RECORD, ROW_INDEX, TIME
+from gcsl_data.columns import ASPECT_PREFIX, MESSAGES, RECORD, REWARD, ROW_INDEX, TIME
 from gcsl_data.errors import DataError, UsageError, shown
 from gcsl_data.fit import Direction
 from gcsl_data.hashing import prompt_hash
@@ -21,8 +21,10 @@ from gcsl_data.ingest.reshape import is_messages, split_conversation
 from gcsl_data.ingest.sql import needs, sees_other_rows
 from gcsl_data.recipe import RecordStage
 from gcsl_data.stages.rewards import numeric, reward, unread_reason
+from gcsl_data.stages.times import TIME as UTC
 from gcsl_data.stages.times import time
 
+_PLACE = ("group", "source", "row", "part")
 _LOGGED = "logged "  # what the log says, before it is a reward; with a space, so that no column of ours is called so
 
 
@@ -76,6 +78,9 @@ def to_records(log: Log, stage: RecordStage) -> tuple[pl.LazyFrame, tuple[str, .
     if log.faults.blank:
         frame = frame.filter(~pl.col("row").is_in(log.faults.blank))
     types = _resolved(frame, schema, log.uri)
+    if labels := [name for name in ("prompt", "response") if types[name] in (pl.Categorical, pl.Enum)]:
+        frame = frame.with_columns(pl.col(labels).cast(pl.String))
+        types = frame.collect_schema()
     _check_types(types, log.uri)
     is_text = types["prompt"] == pl.String
     graded: dict[str, pl.Expr] = {}
@@ -111,6 +116,7 @@ def _canonical(scanned: pl.LazyFrame, schema: pl.Schema, stage: RecordStage, log
         raise UsageError("GD0254", f"{again[0]!r} comes along with the records of {log.uri}; leave it out of --keep")
     if aspects and stage.direction == "lower":
         raise UsageError("GD0255", f"{log.uri} says of each reward which way is better; leave out --direction")
+    _require_record_types(schema, aspects, log.uri)
     if stage.direction != log.records.direction and not aspects:
         known = log.records.direction
         raise UsageError("GD0216", f"{log.uri} was ingested with --direction {known}; say so here as well")
@@ -127,8 +133,21 @@ def _canonical(scanned: pl.LazyFrame, schema: pl.Schema, stage: RecordStage, log
         *(pl.col(name) if name in schema else pl.lit(None).alias(name) for name in stage.keep),
         log=pl.lit(log.uri),
         prompt_hash=prompt_hash(pl.col("prompt"), is_text=schema["prompt"] == pl.String),
-        fault=pl.lit(None, pl.String),
+        fault=pl.when(pl.any_horizontal(pl.col(_PLACE).is_null())).then(pl.lit("no_place")),
     )
+
+
+def _require_record_types(schema: pl.Schema, aspects: Sequence[str], uri: str) -> None:
+    """Raises DataError (65) when a file of records was changed into something else since `ingest` wrote it."""
+    expected = {column.name: column.dtype for column in RECORD} | dict.fromkeys(aspects, REWARD.dtype)
+    for name, dtype in expected.items():
+        found = schema.get(name)
+        is_text_prompt = name == "prompt" and found == pl.String
+        if found != dtype and not is_text_prompt:
+            said = f"their {name} is {found or 'missing'} where it must be {dtype}"
+            raise DataError("GD1222", f"{uri} holds records, and {said}; ingest the log again")
+    if TIME in schema and schema[TIME] not in (pl.Float64, UTC):
+        raise DataError("GD1222", f"{uri} holds records, and their time is {schema[TIME]}; ingest the log again")
 
 
 def _decoding_fault(log: Log) -> pl.Expr:

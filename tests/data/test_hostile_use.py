@@ -255,3 +255,88 @@ def test_what_the_shell_can_do_to_a_log(folder: Path, shell: str, status: int, w
 
     assert done.returncode == status, done.stderr
     assert words in json.loads(done.stdout)["message"]
+
+
+def test_records_of_two_logs_of_one_name_are_refused(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        write_jsonl(tmp_path / name / "log.jsonl", ROWS)
+        assert gcsl_data("ingest", f"{name}/log.jsonl", "-o", f"{name}.parquet", cwd=tmp_path).status == 0
+    before = tree(tmp_path)
+
+    for command in ("expand", "ingest"):
+        outcome = gcsl_data(command, "a.parquet", "b.parquet", "-o", "out", "--json", cwd=tmp_path)
+
+        assert (outcome.status, outcome.json["code"]) == (65, "GD1221")
+        assert "a.parquet and b.parquet both hold rows of log.jsonl" in outcome.json["message"]
+    assert tree(tmp_path) == before
+
+
+CHANGES = {
+    "a number where the prompt was": pl.col("row").alias("prompt"),
+    "a list where the response was": pl.lit([1]).alias("response"),
+    "whole numbers where rewards were": pl.col("reward").cast(pl.Int64),
+    "text where rows were": pl.col("row").cast(pl.String),
+    "text where times were": pl.lit("soon").alias("_gcsl_time"),
+    "a column less": pl.col("group").alias("grouped"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_records_that_somebody_changed_are_refused(folder: Path, change: str) -> None:
+    assert gcsl_data("ingest", "log.jsonl", "-o", "records.parquet", cwd=folder).status == 0
+    changed = pl.read_parquet(folder / "records.parquet").with_columns(CHANGES[change])
+    if "grouped" in changed.columns:
+        changed = changed.drop("group")
+    changed.write_parquet(folder / "changed.parquet", metadata={"gcsl.records": "1"})
+
+    outcome = gcsl_data("expand", "changed.parquet", "-o", "out", "--json", cwd=folder)
+
+    assert (outcome.status, outcome.json["code"]) == (65, "GD1222"), outcome.err
+
+
+@pytest.mark.parametrize("aspects", ["[1]", "null", '"a"', "{", '{"a": 1}'])
+def test_aspects_that_no_ingest_wrote_are_no_bug(folder: Path, aspects: str) -> None:
+    metadata = {"gcsl.records": "1", "gcsl.aspects": aspects}
+    pl.DataFrame(ROWS).write_parquet(folder / "forged.parquet", metadata=metadata)
+
+    outcome = gcsl_data("stats", "forged.parquet", "--json", cwd=folder)
+
+    assert outcome.status in (0, 65), outcome.err
+
+
+def test_records_without_a_place_are_set_aside(folder: Path) -> None:
+    assert gcsl_data("ingest", "log.jsonl", "-o", "records.parquet", cwd=folder).status == 0
+    records = pl.read_parquet(folder / "records.parquet")
+    for name in ("source", "row", "part", "group"):
+        where = pl.when(pl.col("reward") == 3).then(None).otherwise(pl.col(name))
+        path = folder / f"no-{name}.parquet"
+        records.with_columns(where.alias(name)).write_parquet(path, metadata={"gcsl.records": "1"})
+        quarantine = ("--on-error", "quarantine", "--max-reject-rate", "1")
+
+        failed = gcsl_data("expand", path, "-o", f"out-{name}", "--json", cwd=folder)
+        outcome = gcsl_data("expand", path, "-o", f"out-{name}", *quarantine, "--json", cwd=folder)
+
+        assert (failed.status, failed.json["code"]) == (65, "GD1208")
+        assert outcome.status == 0, outcome.err
+        assert outcome.json["accounting"]["rejected"] == {"no_place": 1}
+
+
+def test_text_that_is_kept_as_categories_is_text(folder: Path) -> None:
+    categories = pl.DataFrame(ROWS).with_columns(pl.col("prompt", "response").cast(pl.Categorical))
+    categories.write_parquet(folder / "log.parquet")
+
+    outcome = gcsl_data("ingest", "log.parquet", "-o", "records.parquet", cwd=folder)
+
+    assert outcome.status == 0, outcome.err
+    assert pl.read_parquet(folder / "records.parquet")["prompt"].to_list() == [row["prompt"] for row in ROWS]
+
+
+def test_a_schema_may_say_true_or_false_of_a_field(folder: Path) -> None:
+    schema = {"properties": {"prompt": True, "gone": False}}
+    (folder / "old.schema.json").write_text(json.dumps(schema))
+
+    outcome = gcsl_data("schema", "diff", "old.schema.json", "log.jsonl", "--json", cwd=folder)
+
+    assert outcome.status == 1
+    assert {"field": "gone", "before": "nothing", "after": None, "breaking": True} in outcome.json["changes"]
