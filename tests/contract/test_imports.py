@@ -44,7 +44,8 @@ build records log_schema dataset.verified
 dataset.export
 audit.phrases audit.built_rows
 audit.* audit
-cli._*
+cli._options cli._run cli._show
+cli._show_*
 cli.*
 cli
 __main__
