@@ -94,9 +94,13 @@ class Census:
         return Accounting(rows=self.rows, used=used, rejected=rejected, filtered=filtered)
 
     def require_usable(self, stage: ChecksStage, logs: tuple[Log, ...]) -> None:
-        """Raises DataError (65): no rows at all, a rejected row under on_error "fail", or too many under "quarantine"."""
+        """Raises DataError (65): no rows, or rows that two logs call the same; and by `stage` for rows that are rejected.
+
+        One such row is too many under on_error "fail"; under "quarantine" it is their share that counts.
+        """
         if self.rows == 0:
             raise DataError("GD1207", f"{', '.join(log.uri for log in logs[:3])}: no rows; give a log that has records")
+        self._require_own_sources()
         rejected = sum(self.rejected().values())
         if rejected == 0:
             return
@@ -108,6 +112,17 @@ class Census:
                 "GD1209",
                 f"{rejected} of {self.rows} rows cannot be used ({by_reason}): more than --max-reject-rate "
                 f"{stage.max_reject_rate:g}; mend the log or raise the rate",
+            )
+
+    def _require_own_sources(self) -> None:
+        """Rows are told apart by source and row, which files of records bring along."""
+        named = self.frame.select("source", "log").unique().sort("source", "log")
+        twice = named.group_by("source", maintain_order=True).agg("log").filter(pl.col("log").list.len() > 1)
+        for source, logs in twice.head(1).iter_rows():
+            raise DataError(
+                "GD1221",
+                f"{' and '.join(logs[:2])} both hold rows of {source}, so they cannot be told apart; "
+                "ingest the logs of that name together",
             )
 
     def _first_reject(self, logs: tuple[Log, ...]) -> str:

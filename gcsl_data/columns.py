@@ -15,6 +15,7 @@ MESSAGE = pl.Struct({"role": pl.String, "content": pl.String})
 MESSAGES = pl.List(MESSAGE)
 ROW_INDEX = "_gcsl_row"  # what a scan adds to a log; not a name that a log would use itself
 TIME = "_gcsl_time"  # when a record was logged, where a log says so
+RAW_COLUMN = "reward_raw"  # a reward as it was before it was normalised; of an aspect: reward_raw_<aspect>
 ASPECT_PREFIX = "reward_"  # several rewards stand side by side as reward_<aspect>
 ROLES = ("system", "developer", "user", "assistant", "tool")
 

@@ -70,6 +70,7 @@ class Fit:
     the few distinct values themselves, given numbers, ordered labels, or several aspects together; null when there are none.
     `bins_asked` is K, `len(thresholds)` the effective K. `decimals` is the number of digits after the point in every printed
     number; null means each is written out exactly. `distinct` counts different rewards; the median is a reward that occurred.
+    `end` is the highest reward that the best interval holds, the end of the scale; null where it has none.
     `normalisation` is learned in the log's own unit; all else is in the unit of the `reward` column after it, or after each
     group's own (`group_method`), which told nothing of `neutral` records, since they are alone in their group or all equal.
     `time_cuts` part the splits if they go by time. With aspects, `reward` is the number of goals that a record reaches, and a
@@ -94,6 +95,7 @@ class Fit:
     bins_asked: int | None
     thresholds: tuple[Threshold, ...]
     cut: Cut | None = None
+    end: float | None = None
     aspects: tuple[Aspect, ...] = ()
     normalisation: Normalisation | None = None
     group_method: GroupMethodName | None = None
@@ -110,6 +112,11 @@ class Fit:
     def is_strict(self) -> bool:
         """Whether a record at the bound itself does not reach the goal."""
         return self.comparator in (">", "<")
+
+    @property
+    def is_by_rank(self) -> bool:
+        """Whether records of one reward may have different levels, as under ties "rank"."""
+        return any(threshold.quota is not None for threshold in self.thresholds)
 
     @property
     def bounds(self) -> list[float]:
@@ -140,8 +147,19 @@ class Fit:
         for threshold in self.thresholds if self.rule not in ("labels", "aspects") else ():
             if not _PRINTED.fullmatch(threshold.printed):
                 yield f"fit.thresholds print {threshold.printed[:40]!r}, which is not a plain number"
+        if self.rule is not None and not self.thresholds:
+            yield f"it has no thresholds, though they come of {self.rule}"
         if self.thresholds and not self.kept:
             yield "every goal of the fit is dropped"
+        if len({threshold.quota is None for threshold in self.thresholds}) > 1:
+            yield "some thresholds of the fit have a quota and some have none"
+        if (
+            self.end is not None
+            and self.bounds
+            and self.kept[-1:] == (len(self.bounds),)
+            and self.bounds[-1] > self.end
+        ):
+            yield "the best interval of the fit ends before it begins"
         if sorted(self.bounds) != self.bounds:
             yield "fit.thresholds are not in ascending order"
         for part in (self.normalisation, self.time_cuts, *(aspect.fit for aspect in self.aspects)):

@@ -13,7 +13,7 @@ from gcsl_data.errors import DataError, UsageError
 from gcsl_data.fit import Fit
 from gcsl_data.recipe import GoalsStage
 from gcsl_data.stages.templates import GoalTemplate, load_template, render_threshold
-from gcsl_data.stages.wording import value_text
+from gcsl_data.stages.wording import value_number, value_text
 
 _WIDE = Context(prec=800)
 
@@ -82,7 +82,7 @@ def _of_value(folder: Path, manifest: Manifest, scale: float | None, value: str 
     template = _template(folder, manifest)
     seen = fit.minimum <= fit.sign * logged <= fit.maximum
     warnings = () if seen else (f"no training row had a reward of {logged:g} or better",)
-    number = f"{logged:.{2 if fit.decimals is None else fit.decimals}f}"
+    number = value_number(fit.decimals, logged)
     return Asked(value_text(template, fit.decimals, logged), None, number, not seen, warnings)
 
 

@@ -69,8 +69,10 @@ def diff(before: dict[str, Any], after: dict[str, Any]) -> list[Change]:
     return changes
 
 
-def _leaves(schema: dict[str, Any], at: str) -> list[tuple[str, str]]:
-    """Field and type name of everything below `schema`."""
+def _leaves(schema: dict[str, Any] | bool, at: str) -> list[tuple[str, str]]:
+    """Field and type name of everything below `schema`, which may be `true` or `false` for anything or nothing."""
+    if isinstance(schema, bool):
+        return [(at, "any" if schema else "nothing")]
     kinds = schema.get("type", "any")
     names = [kinds] if isinstance(kinds, str) else [kind for kind in kinds if kind != "null"]
     found = [(at, "|".join(sorted(names)))] if at else []

@@ -86,7 +86,7 @@ def measure(plan: Plan, engine: Engine) -> Measured:
 def _counted_by(fit: Fit, census: Census) -> pl.LazyFrame:
     """Usable records, counted; one by one where the fit may tell equal rewards apart."""
     usable = census.usable.lazy()
-    if fit.ties != "rank":
+    if not fit.is_by_rank:
         return usable
     alone = usable.with_columns(records=pl.lit(1, pl.Int64).repeat_by("records"))
     return alone.explode("records", empty_as_null=False)
@@ -149,7 +149,7 @@ def _fit_one(census: Census, plan: Plan, column: str, direction: Direction) -> t
     scale = template.scale if template else plan.recipe.goals.scale
     asked = plan.recipe.goals.filter if formulation.is_filtered else None
     fit, warnings = choose_goals(fit, asked, scale)
-    return fit, threshold_warnings(found, stage) + warnings
+    return fit, threshold_warnings(found, stage, rewards) + warnings
 
 
 def _normalised(

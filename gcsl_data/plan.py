@@ -1,6 +1,7 @@
 """The plan: what will be done to the logs, stage by stage. Nothing runs here; an engine runs it."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import polars as pl
 
@@ -25,6 +26,7 @@ from gcsl_data.stages.labels import graded, raw_columns, with_labels
 from gcsl_data.stages.render import Layout, to_examples
 from gcsl_data.stages.splits import SPLIT_NAMES, assign_splits
 from gcsl_data.stages.templates import SHORT_DEFAULTS, GoalTemplate, load_template
+from gcsl_data.stages.times import shared_kind, with_time
 from gcsl_data.stages.wording import value_expression
 from gcsl_data.time_cuts import TimeCuts
 
@@ -152,6 +154,8 @@ def make_plan(logs: tuple[Log, ...], recipe: Recipe) -> Plan:
             f"--formulation {recipe.goals.formulation} speaks of one reward, and there are {len(aspects)}; "
             "use gcsl-bey-nl, gcsl-bey-snl, gcsl-bey, gcsl, sft-aug or steerlm, or map one of them",
         )
+    if aspects and recipe.bins.ties == "rank":
+        raise UsageError("GD0254", f"--ties rank cuts one reward, and there are {len(aspects)}; use merge or spread")
     is_text = records.collect_schema()["prompt"] == pl.String
     if recipe.output.format == "text" and not is_text:
         raise UsageError("GD0206", "--format text needs plain-text prompts, and these are chat messages; leave it out")
@@ -214,7 +218,11 @@ def all_records(
     schemas = {log.uri: frame.collect_schema() for log, (frame, _) in zip(logs, mapped, strict=True)}
     _require_same_prompts(schemas)
     shared = {name: _shared_type(name, schemas) for name in stage.keep}
-    frames = [frame.with_columns(pl.col(name).cast(dtype) for name, dtype in shared.items()) for frame, _ in mapped]
+    kind = shared_kind(schemas)
+    frames = [
+        with_time(frame, kind).with_columns(pl.col(name).cast(dtype) for name, dtype in shared.items())
+        for frame, _ in mapped
+    ]
     is_text = next(iter(schemas.values()))["prompt"] == pl.String
     notes = [*(note for log in logs for note in log.notes), *(note for _, given in mapped for note in given)]
     columns = [ASPECT_PREFIX + name for name in aspects]
@@ -241,9 +249,21 @@ def _shared_type(name: str, schemas: dict[str, pl.Schema]) -> pl.DataType:
     if all(dtype.is_numeric() for dtype in found.values()) and len(set(found.values())) > 1:
         return pl.Float64()
     (first, dtype), *others = found.items()
+    if _has_no_field(dtype):
+        raise DataError(
+            "GD1220",
+            f"the column {name!r} of {first} holds objects without a field, which no file can keep; leave it out",
+        )
     for uri, other in others:
         if other != dtype:
             raise DataError(
                 "GD1212", f"the column {name!r} is {dtype} in {first} and {other} in {uri}; make them one type"
             )
     return dtype
+
+
+def _has_no_field(dtype: Any) -> bool:
+    """Whether there is nothing in the objects that stand in such a column, at any depth."""
+    if isinstance(dtype, pl.List | pl.Array):
+        return _has_no_field(dtype.inner)
+    return isinstance(dtype, pl.Struct) and (not dtype.fields or any(_has_no_field(f.dtype) for f in dtype.fields))

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from gcsl_data.columns import ASPECT_PREFIX, OUR_COLUMNS
+from gcsl_data.columns import ASPECT_PREFIX, OUR_COLUMNS, RAW_COLUMN
 from gcsl_data.dataset.goal import Placement
 from gcsl_data.dataset.manifest import Format
 from gcsl_data.errors import RecipeError, UsageError
@@ -82,7 +82,9 @@ class RecordStage(Stage):
     def _aspect_names(cls, value: dict[str, str]) -> dict[str, str]:
         for name in value:
             if not _ASPECT.fullmatch(name) or name.startswith("raw"):
-                raise ValueError(f"{name!r} cannot name an aspect; use small letters, digits and _, such as safety")
+                raise ValueError(
+                    f"{name!r} cannot name an aspect; use small letters, digits and _, and not raw... at the start"
+                )
         return value
 
     @model_validator(mode="after")
@@ -112,7 +114,7 @@ class RecordStage(Stage):
     @field_validator("keep")
     @classmethod
     def _not_ours(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if taken := [name for name in value if name in OUR_COLUMNS]:
+        if taken := [name for name in value if name in OUR_COLUMNS or name.startswith(RAW_COLUMN)]:
             raise ValueError(f"{taken[0]!r} is a column that gcsl writes itself; leave it out")
         if twice := [name for name in value if value.count(name) > 1]:
             raise ValueError(f"{twice[0]!r} is named twice")
@@ -295,6 +297,8 @@ class GoalsStage(Stage):
         numbers = [value] if isinstance(value, int | float) and not isinstance(value, bool) else value
         if isinstance(numbers, list | tuple):
             value = ",".join(f"{n:g}" if isinstance(n, int | float) else str(n) for n in numbers)
+        if isinstance(value, str):
+            value = ",".join(part.strip() for part in value.split(","))
         if not isinstance(value, str) or not _FILTER.fullmatch(value):
             raise ValueError("mean, median, midpoint, none, top:M or a list of goals such as 4,5 is needed")
         return value
@@ -487,7 +491,8 @@ def _validated(values: dict[str, Any], origins: dict[str, str], file: str | None
             inside = [known for known in field_names() if known.startswith(f"{name}.")]
             raise UsageError("GD0201", f"no setting {name!r}; {nearest(name, inside or field_names())}")
         stage, key = name.split(".", 1)
-        nested.setdefault(stage, {})[key] = _parsed(value) if origins[name] != "file" else value
+        is_text = origins[name] == "file" or name not in _LISTS_OF_NUMBERS
+        nested.setdefault(stage, {})[key] = value if is_text else _parsed(value)
     try:
         return Recipe.model_validate(nested)
     except ValidationError as error:
@@ -501,8 +506,11 @@ def _validated(values: dict[str, Any], origins: dict[str, str], file: str | None
         raise UsageError("GD0202", f"{name}: {reason}, found {first['input']!r}") from None
 
 
+_LISTS_OF_NUMBERS = ("splits.shares", "rewards.clip", "goals.scale")
+
+
 def _parsed(value: Any) -> Any:
-    """A flag or environment value as the recipe wants it: `0.8,0.1,0.1` is three numbers, `a=b` is a mapping."""
+    """A flag or environment value as the recipe wants it: `0.8,0.1,0.1` is three numbers."""
     if not isinstance(value, str):
         return value
     if "," in value and all(_is_number(part) for part in value.split(",")):

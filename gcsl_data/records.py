@@ -15,7 +15,7 @@ from gcsl_data.columns import ASPECT_PREFIX, RECORD, TIME
 from gcsl_data.dataset import files
 from gcsl_data.dataset.manifest import Accounting
 from gcsl_data.engines import Engine
-from gcsl_data.errors import UsageError
+from gcsl_data.errors import OutputError, UsageError
 from gcsl_data.extremes import Extremes, extremes
 from gcsl_data.fit import Direction
 from gcsl_data.ingest.inputs import ASPECTS_KEY, DIRECTION_KEY, RECORDS_KEY, RECORDS_VERSION, Log
@@ -42,16 +42,17 @@ def write_records(logs: tuple[Log, ...], recipe: Recipe, engine: Engine, out: Pa
 
     Raises OutputError (73) when `out` exists and is not to be overwritten, DataError (65) for rows that cannot be used.
     """
-    rejects_path = out.with_suffix(".rejects.jsonl")
-    if inside := [log.uri for log in logs if out.resolve() == log.path.resolve()]:
+    rejects_path = _rejects_path(out)
+    written = {path.resolve() for path in (out, rejects_path)}
+    if inside := [log.uri for log in logs if log.path.resolve() in written]:
         raise UsageError("GD0219", f"{inside[0]} is read, so it cannot be written as well; choose another --out")
-    if not overwrite:
-        for path in (out, rejects_path):
-            files.require_absent(path)
+    for path in (out, rejects_path):
+        files.require_file_or_nothing(path) if overwrite else files.require_absent(path)
     flagged, aspects, notes = all_records(logs, recipe.record)
     direction: Direction = next(iter(aspects.values())) if aspects else recipe.record.direction
     graded = [ASPECT_PREFIX + name for name in aspects]
-    timed = [TIME] if "time" in recipe.record.map else []
+    schema = flagged.collect_schema()
+    timed = [TIME] if TIME in schema else []
     names = [*(column.name for column in RECORD), *timed, *graded, *recipe.record.keep]
     records = flagged.filter(pl.col("reject").is_null()).select(names)
     with files.staged_file(out) as target:
@@ -62,11 +63,17 @@ def write_records(logs: tuple[Log, ...], recipe: Recipe, engine: Engine, out: Pa
         for log in logs:
             log.require_unchanged()
         if census.rejected():
-            is_text = flagged.collect_schema()["prompt"] == pl.String
-            rejected = engine.measure(rejected_rows(flagged, is_text=is_text))
+            rejected = engine.measure(rejected_rows(flagged, is_text=schema["prompt"] == pl.String))
             with files.staged_file(rejects_path) as aside:
                 aside.write_bytes(reject_lines(logs, rejected))
         elif overwrite:
             rejects_path.unlink(missing_ok=True)
     found = extremes(pl.scan_parquet(out, glob=False), census, engine, direction=direction)
     return Ingested(census.accounting(filtered={}), found, notes)
+
+
+def _rejects_path(out: Path) -> Path:
+    """Where the rejects of a file of records stand. Raises OutputError (73) for a path that names no file."""
+    if not out.name or out.name == "..":
+        raise OutputError("GD7303", f"{out} is a folder; give --out the name of a file")
+    return out.with_suffix(".rejects.jsonl")

@@ -5,13 +5,14 @@ from typing import cast
 
 import polars as pl
 
+from gcsl_data.census import Census, census_of
 from gcsl_data.engines import Engine
 from gcsl_data.normalisation import GroupMethodName
 from gcsl_data.plan import Plan
 from gcsl_data.stages.labels import raw
 from gcsl_data.stages.normalise_groups import group_statistics, normalise_by_group
 from gcsl_data.stages.rewards import mirrored
-from gcsl_data.stages.splits import assign_time_splits, cuts_of, first_times
+from gcsl_data.stages.splits import assign_splits, assign_time_splits, cuts_of, first_times
 
 
 def settle(plan: Plan, engine: Engine) -> Plan:
@@ -45,6 +46,8 @@ def _by_time(plan: Plan, engine: Engine) -> Plan:
     if stage.by == "prompt":
         return plan
     firsts = engine.measure(first_times(plan.records))
+    if firsts.is_empty():  # why no record can be used says more than that none has a time
+        Census(engine.measure(census_of(assign_splits(plan.records, ())))).require_usable(plan.recipe.checks, plan.logs)
     frozen = plan.frozen.time_cuts if plan.frozen else None
     cuts = frozen or cuts_of(firsts, stage.shares)
     return replace(plan, records=assign_time_splits(plan.records, firsts.lazy(), cuts), time_cuts=cuts)

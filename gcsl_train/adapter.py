@@ -8,16 +8,23 @@ import torch
 from safetensors import SafetensorError
 
 from gcsl_data.errors import DataError, InputError, UsageError
+from gcsl_train import goal_tokens
+from gcsl_train import goals as goal_books
 from gcsl_train import model as models
 from gcsl_train.checkpoint import ADAPTER, adapter_tensors
 from gcsl_train.errors import reason, translated
 from gcsl_train.files import staged_folder, write_tensors
+from gcsl_train.goal_tokens import GoalTokens
 from gcsl_train.goals import GoalBook
 from gcsl_train.runfolder import RunFolder
+from gcsl_train.tokens import Encoder
 
 
-def write(folder: Path, model: Any, *, book: GoalBook, base: str) -> None:
-    """Write adapter_model.safetensors, adapter_config.json and README.md, whole or not at all."""
+def write(folder: Path, model: Any, *, book: GoalBook, base: str, encoder: Encoder) -> None:
+    """Write adapter_model.safetensors, adapter_config.json and README.md, whole or not at all.
+
+    Where goals are tokens, the tokenizer that has them is written too.
+    """
     config = copy.copy(model.peft_config["default"])
     config.inference_mode = True
     config.base_model_name_or_path = base
@@ -26,11 +33,13 @@ def write(folder: Path, model: Any, *, book: GoalBook, base: str) -> None:
     with staged_folder(folder) as staging:
         write_tensors(staging / ADAPTER, adapter_tensors(model))
         config.save_pretrained(str(staging))
-        (staging / "README.md").write_text(card(book, base=base), encoding="utf-8")
+        (staging / "README.md").write_text(card(book, base=base, goals=encoder.goals), encoding="utf-8")
+        if encoder.goals:
+            encoder.tokenizer.save_pretrained(str(staging))
 
 
-def card(book: GoalBook, *, base: str) -> str:
-    """The model card: what was trained on what, and how to ask for the best."""
+def card(book: GoalBook, *, base: str, goals: GoalTokens | None) -> str:
+    """The model card: what was trained on what, how to ask for the best, and how to load a model whose goals are tokens."""
     goal = book.inference_text
     where = {
         "prefix": "at the start of the last user turn, followed by a blank line",
@@ -45,7 +54,28 @@ def card(book: GoalBook, *, base: str) -> str:
     return (
         f"---\nbase_model: {base}\nlibrary_name: peft\ntags:\n- gcsl\n- lora\n---\n\n# LoRA adapter for {base}\n\n"
         f"Trained with goal-conditioned supervised learning on the dataset\n`{book.dataset_id}`.\n\n{ask}\n"
+        f"{_loading(base, goals) if goals else ''}"
     )
+
+
+def _loading(base: str, goals: GoalTokens) -> str:
+    where = f'"FOLDER", gguf_file="{base}"' if base.endswith(".gguf") else f'"{base}"'
+    return f"""
+Goals are special tokens of the tokenizer in this folder. The base model needs a row for each before the adapter is put on
+it, and should never answer with one:
+
+```python
+from peft import PeftModel
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+tokenizer = AutoTokenizer.from_pretrained("RUN/adapter")
+base = AutoModelForCausalLM.from_pretrained({where})
+if base.get_input_embeddings().weight.shape[0] < {goals.rows}:
+    base.resize_token_embeddings({goals.rows})
+model = PeftModel.from_pretrained(base, "RUN/adapter")
+model.generation_config.suppress_tokens = {list(goals.ids)}
+```
+"""
 
 
 def base_of(run: RunFolder, model: str | None) -> models.Source:
@@ -69,33 +99,47 @@ def base_of(run: RunFolder, model: str | None) -> models.Source:
     return source
 
 
-def put_on(base: Any, run: RunFolder) -> Any:
-    """The base model with the run's adapter on it, ready to generate.
+def put_on(base: Any, run: RunFolder, goals: GoalTokens | None) -> Any:
+    """The base model with the run's adapter on it, ready to generate; `goals` are those that are tokens, if any are.
 
-    Raises DataError (65) for an adapter that is damaged.
+    Raises DataError (65) for an adapter that is damaged, and for one whose goals have other ids.
     """
     from peft import PeftModel
 
+    if goals:
+        goal_tokens.make_room(base, goals)
     try:
-        return PeftModel.from_pretrained(base, str(run.adapter)).eval()
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        model = PeftModel.from_pretrained(base, str(run.adapter)).eval()
+    except (OSError, ValueError, LookupError, TypeError, RuntimeError, SafetensorError) as error:
         if translated(error):
             raise
         raise DataError("GT6525", f"{run.adapter} is damaged ({reason(error)}); train it again") from None
+    trained = getattr(model.peft_config["default"], "trainable_token_indices", None)
+    if trained != (list(goals.ids) if goals else None):
+        raise DataError(
+            "GT6530",
+            f"{run.adapter} has goal tokens of other ids than its base's tokenizer gives them; "
+            "use the model it was trained on",
+        )
+    return model
 
 
 def merge(run: RunFolder, *, model: str | None, out: Path) -> None:
     """Write the base model with the adapter folded in, as a plain float32 model folder with its tokenizer.
 
-    Folding in 16 bit would round the update away, hence float32. Raises OutputError (73) when `out` exists.
+    Goals that are tokens are in both; transformers then never generates one. Folding in 16 bit would round the update
+    away, hence float32. Raises OutputError (73) when `out` exists.
     """
     run.check_here()
     RunFolder(out).check_free(resuming=False)
     RunFolder(out).check_writable()
     source = base_of(run, model)
     tokenizer = models.load_tokenizer(source)
+    goals = goal_tokens.add(tokenizer, goal_books.read(run.goals))
     base = models.load_model(source, dtype=torch.float32, attention="sdpa")
-    merged = put_on(base, run).merge_and_unload()
+    merged = put_on(base, run, goals).merge_and_unload()
+    if goals:
+        merged.generation_config.suppress_tokens = list(goals.ids)
     with staged_folder(out) as staging:
         merged.save_pretrained(str(staging))
         tokenizer.save_pretrained(str(staging))

@@ -6,7 +6,7 @@ from typing import get_args
 import torch
 
 from gcsl_data.errors import OutputError, UsageError
-from gcsl_train import adapter
+from gcsl_train import adapter, goal_tokens
 from gcsl_train import goals as goal_books
 from gcsl_train import model as models
 from gcsl_train.config import Dtype
@@ -51,8 +51,16 @@ def answer(
     numbers = models.pick_dtype(dtype, device)  # type: ignore[arg-type]
     source = adapter.base_of(folder, model) if folder else models.find(str(model))
     say(f"loading {source.name} ...")
-    encoder = Encoder(models.load_tokenizer(source), book.format)
+    tokenizer = models.load_tokenizer(source)
+    goals = goal_tokens.add(tokenizer, book) if folder else goal_tokens.find(tokenizer, book)
+    if book.tokens and goals is None and asked.text is not None:
+        raise UsageError(
+            "GT0224",
+            f"{source.name} does not know {asked.text}, a special token that is made by training; "
+            "give a RUN, or a model made by merge, or ask for --goal none",
+        )
+    encoder = Encoder(tokenizer, book.format, goals=goals)
     jobs = make_jobs(rows, book, asked, encoder, n=sampling.n)
     base = models.load_model(source, dtype=numbers, attention="sdpa")
-    lm = adapter.put_on(base, folder) if folder else base
+    lm = goal_tokens.fold(adapter.put_on(base, folder, goals)) if folder else base
     write_log(jobs, out, asked=asked, encoder=encoder, model=lm.to(device), sampling=sampling, say=say)

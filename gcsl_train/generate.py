@@ -88,7 +88,7 @@ def make_jobs(rows: list[dict[str, Any]], book: GoalBook, asked: Asked, encoder:
     jobs = []
     for number, row in enumerate(rows, start=1):
         try:
-            ids = encoder.prompt(book.place(row["prompt"], asked))
+            ids = encoder.prompt(book.place(row["prompt"], asked), asked.text)
         except DataError as error:
             raise DataError(error.code, f"prompt {number}: {error.message}") from None
         jobs += [Job(row, ids, sample) for sample in range(n)]
@@ -150,6 +150,7 @@ def _generate(prompts: list[list[int]], encoder: Encoder, model: Any, sampling: 
         max_new_tokens=sampling.max_new_tokens,
         eos_token_id=_stop_ids(encoder, model),
         pad_token_id=pad,
+        suppress_tokens=_never(encoder, model),
         **drawn,
     )
     output_BT = model.generate(input_ids=ids_BT, attention_mask=mask_BT, generation_config=settings)
@@ -161,6 +162,12 @@ def _stop_ids(encoder: Encoder, model: Any) -> list[int]:
     own = model.generation_config.eos_token_id
     named = own if isinstance(own, list) else [own]
     return sorted({i for i in [encoder.end_ids[-1], encoder.tokenizer.eos_token_id, *named] if i is not None})
+
+
+def _never(encoder: Encoder, model: Any) -> list[int] | None:
+    """What no answer may hold: goal tokens and all behind them, which training's softmax leaves out too."""
+    rows = model.get_input_embeddings().weight.shape[0]
+    return list(range(encoder.goals.first, rows)) if encoder.goals else None
 
 
 def _decoded(ids: list[int], encoder: Encoder, model: Any) -> tuple[str, str]:

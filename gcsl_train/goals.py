@@ -5,9 +5,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from gcsl_data.dataset.goal import PLACEMENTS, Message, Messages, Placement, place
+from gcsl_data.dataset.goal import PLACEMENTS, Message, Messages, Placement, place, token
 from gcsl_data.dataset.manifest import Format, Goal, Manifest
-from gcsl_data.errors import DataError, UsageError
+from gcsl_data.errors import DataError, UsageError, shown
+from gcsl_data.fit import GoalForm
 from gcsl_train.errors import nearest, reason
 
 WORDS = ("highest", "lowest", "none")
@@ -23,14 +24,30 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GoalBook:
-    """Goals and layout of one dataset."""
+    """Goals and layout of one dataset. `form` is how goals are written; None: they are not."""
 
     dataset_id: str
     format: Format
     placement: Placement
+    form: GoalForm | None
     inference_goal: int | None
     inference_text: str | None
     goals: tuple[dict[str, Any], ...]
+
+    def __post_init__(self) -> None:
+        """Raises DataError (65) when goals are tokens and one does not read as its token does."""
+        for goal in self.goals if self.form == "token" else ():
+            if goal["text"] != token(goal["index"]):
+                raise DataError(
+                    "GT6526",
+                    f"goal {goal['index']} reads {shown(goal['text'])}, expected the special token "
+                    f"{token(goal['index'])}; build the dataset again",
+                )
+
+    @property
+    def tokens(self) -> tuple[str, ...]:
+        """The kept goals that are special tokens, lowest first; empty where goals are sentences or there are none."""
+        return tuple(self.kept.values()) if self.form == "token" else ()
 
     @property
     def kept(self) -> dict[int, str]:
@@ -48,6 +65,8 @@ class GoalBook:
             return Asked(self.inference_goal, self.inference_text)
         if wanted in WORDS or wanted.lstrip("-").isdigit():
             if not self.kept:
+                if self.inference_text is not None:
+                    raise UsageError("GT0214", f"goal {wanted}: these goals have no numbers; ask for highest or a text")
                 raise UsageError("GT0214", f"goal {wanted}: this dataset has no goals; ask for --goal none")
             index = {"highest": max(self.kept), "lowest": min(self.kept)}.get(wanted)
             index = int(wanted) if index is None else index
@@ -62,6 +81,9 @@ class GoalBook:
         except UnicodeEncodeError:
             raise UsageError("GT0215", "the text of --goal is not UTF-8") from None
         by_text = {text: index for index, text in self.kept.items()}
+        if self.tokens and wanted not in by_text:
+            known = ", ".join(map(str, self.kept))
+            raise UsageError("GT0214", f"goals are special tokens here, not texts; ask for one of {known}, or none")
         return Asked(by_text.get(wanted), wanted)
 
     def place(self, prompt: str | Messages, asked: Asked) -> str | list[Message]:
@@ -86,6 +108,7 @@ def from_manifest(manifest: Manifest) -> GoalBook:
         dataset_id=manifest.dataset_id,
         format=manifest.format,
         placement=manifest.placement,
+        form=manifest.fit.form,
         inference_goal=manifest.inference_goal,
         inference_text=manifest.inference_text,
         goals=tuple(_public(goal) for goal in manifest.goals),
@@ -96,7 +119,7 @@ def read(path: Path) -> GoalBook:
     """The goals of a run. Raises DataError (65) when goals.json is missing or damaged."""
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
-        book = GoalBook(**{**raw, "goals": tuple(raw["goals"])})
+        book = GoalBook(**{"form": None, **raw, "goals": tuple(raw["goals"])})
         if book.placement not in PLACEMENTS or book.format not in ("messages", "text"):
             raise ValueError("unknown placement or format")
         for goal in book.goals:

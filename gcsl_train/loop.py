@@ -27,6 +27,7 @@ from gcsl_train.runfolder import RunFolder
 from gcsl_train.schedule import rate
 from gcsl_train.signals import Stopped, StopSignals
 from gcsl_train.table import TokenTable
+from gcsl_train.tokens import Encoder
 
 # float16 gradients below 6e-8 vanish; this factor is taken out again before clipping. Other dtypes do not need it.
 _LOSS_FACTORS = {torch.float16: 1024.0}
@@ -57,6 +58,7 @@ class Loop:
     model: Any
     optimizer: torch.optim.Optimizer
     base: str
+    encoder: Encoder
     book: GoalBook
     saved: checkpoint.Saved | None
     fingerprint: dict[str, Any]
@@ -81,7 +83,9 @@ class Loop:
         finally:
             meter.close()
         if main:
-            adapter.write(self.run_folder.adapter, self.policy.model, book=self.book, base=self.base)
+            adapter.write(
+                self.run_folder.adapter, self.policy.model, book=self.book, base=self.base, encoder=self.encoder
+            )
 
     def _steps(self, position: Position, meter: Meter, signals: StopSignals) -> None:
         run, data = self.config.run, self.config.data

@@ -14,6 +14,7 @@ import torch
 from gcsl_data.errors import GcslError, InputError, UsageError
 from gcsl_train import config
 from gcsl_train.errors import reason, shown, translated
+from gcsl_train.goal_tokens import GoalTokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,8 +93,10 @@ def weights_sha256(source: Source) -> str:
     return digest.hexdigest()
 
 
-def add_lora(model: Any, settings: config.Lora, *, name: str, seed: int) -> Any:
+def add_lora(model: Any, settings: config.Lora, *, name: str, seed: int, goals: GoalTokens | None = None) -> Any:
     """The model with a fresh adapter: base frozen, adapter weights float32. The seed alone decides its first values.
+
+    Where goals are tokens, their rows of the embedding are part of the adapter.
 
     Raises UsageError (2) for target modules that the model does not have.
     """
@@ -107,6 +110,7 @@ def add_lora(model: Any, settings: config.Lora, *, name: str, seed: int) -> Any:
         target_modules=targets if targets == "all-linear" else [t.strip() for t in targets.split(",")],
         bias="none",
         task_type="CAUSAL_LM",
+        trainable_token_indices=list(goals.ids) if goals else None,
         base_model_name_or_path=name,
     )
     torch.manual_seed(seed)

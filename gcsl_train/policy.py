@@ -12,8 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from gcsl_train import goal_tokens
 from gcsl_train.collate import Batch
 from gcsl_train.errors import unsupported_model
+from gcsl_train.goal_tokens import GoalTokens
 from gcsl_train.head import LogitRule, TokenScores, token_logprobs
 
 
@@ -21,13 +23,16 @@ class Policy(nn.Module):
     """A causal language model (with or without an adapter) whose forward gives `TokenScores` for a `Batch`.
 
     `compute` is the dtype of matrix products: below float32 the body runs under autocast, so float32 adapters are
-    multiplied in 16 bit while their gradients and updates stay float32.
+    multiplied in 16 bit while their gradients and updates stay float32. `goals` are those that are tokens, if any are: their
+    rows are read from the adapter, and the softmax runs over the model's own vocabulary without them.
     """
 
-    def __init__(self, model: Any, *, compute: torch.dtype) -> None:
+    def __init__(self, model: Any, *, compute: torch.dtype, goals: GoalTokens | None = None) -> None:
         super().__init__()
         self.model = model
         self.compute = compute
+        self.goals = goals
+        self.vocabulary = slice(goals.first if goals else None)
         self.rule = logit_rule(self.causal_lm.config)
 
     @property
@@ -35,13 +40,19 @@ class Policy(nn.Module):
         """The transformers model, adapter layers included."""
         return self.model.get_base_model() if hasattr(self.model, "get_base_model") else self.model
 
+    @property
+    def head(self) -> Any:
+        """The output layer, without the wrapper that trained tokens put around a tied one: its rows are frozen."""
+        return goal_tokens.plain(self.causal_lm.get_output_embeddings())
+
     def forward(self, batch: Batch) -> TokenScores:
         """Scores of the supervised tokens of one pack, in the order of `batch.targets_S`."""
         hidden_TH = self.hidden(batch.ids_1T, batch.positions_1T, batch.cu_seqlens_N, batch.longest)
-        head = self.causal_lm.get_output_embeddings()
         # The head is frozen, so no V x H gradient is made; adapters on the head itself are refused by `verify`.
-        hidden_SH = hidden_TH[batch.at_S].to(head.weight.dtype)
-        return token_logprobs(hidden_SH, head.weight, batch.targets_S, bias_V=head.bias, rule=self.rule)
+        weight_VH, bias_V = self.head.weight[self.vocabulary], self.head.bias
+        bias_V = None if bias_V is None else bias_V[self.vocabulary]
+        hidden_SH = hidden_TH[batch.at_S].to(weight_VH.dtype)
+        return token_logprobs(hidden_SH, weight_VH, batch.targets_S, bias_V=bias_V, rule=self.rule)
 
     def precision(self, device: torch.device) -> torch.autocast:
         """The autocast that the body runs under; it does nothing in float32."""
@@ -52,7 +63,7 @@ class Policy(nn.Module):
         """The body's last hidden states, (T, H)."""
         with self.precision(ids_1T.device):
             output = self.causal_lm.base_model(
-                input_ids=ids_1T,
+                **self._inputs(ids_1T),
                 position_ids=positions_1T,
                 use_cache=False,
                 cu_seq_lens_q=cu_seqlens_N,
@@ -61,6 +72,11 @@ class Policy(nn.Module):
                 max_length_k=longest,
             )
         return output.last_hidden_state[0]
+
+    def _inputs(self, ids_1T: Tensor) -> dict[str, Tensor]:
+        if self.goals is None:
+            return {"input_ids": ids_1T}
+        return {"inputs_embeds": goal_tokens.embed(self.causal_lm.get_input_embeddings(), self.goals, ids_1T)}
 
 
 def logit_rule(config: Any) -> LogitRule:
@@ -90,11 +106,13 @@ def verify(policy: Policy) -> None:
 @torch.no_grad()
 def _compare(policy: Policy) -> None:
     model = policy.causal_lm
-    head = model.get_output_embeddings()
+    head = policy.head
     if head is None or not isinstance(getattr(head, "weight", None), Tensor) or type(head) is not nn.Linear:
         raise unsupported_model("its output head is not a plain linear layer")
     device, limit = head.weight.device, 1e-3 if policy.compute == torch.float32 else 5e-2
     parts = [torch.arange(n, device=device) % min(17, head.weight.shape[0]) for n in (5, 7)]
+    if policy.goals is not None:
+        parts[0][0] = parts[1][1] = policy.goals.first
     packed_TH = _hidden(policy, parts)
     alone_TH = torch.cat([_hidden(policy, [part]) for part in parts])
     if _difference(packed_TH, alone_TH) > limit:
@@ -104,7 +122,7 @@ def _compare(policy: Policy) -> None:
     one = {"cu_seq_lens_q": end, "cu_seq_lens_k": end, "max_length_q": 5, "max_length_k": 5}
     with policy.precision(device):
         theirs_TV = model(input_ids=parts[0][None], use_cache=False, **one).logits[0]
-    if _difference(ours_TV, theirs_TV) > limit:
+    if _difference(ours_TV[:, policy.vocabulary], theirs_TV[:, policy.vocabulary]) > limit:
         raise unsupported_model("its scores are not head(hidden) with a known scale or cap")
 
 

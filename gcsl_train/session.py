@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from gcsl_data.dataset.manifest import Manifest
-from gcsl_train import attention, checkpoint, launch, losses, resume, runfolder
+from gcsl_train import attention, checkpoint, goal_tokens, launch, losses, resume, runfolder
 from gcsl_train import model as models
 from gcsl_train.config import Config
 from gcsl_train.goals import from_manifest
@@ -16,7 +16,7 @@ from gcsl_train.plan import count_steps
 from gcsl_train.policy import Policy, verify
 from gcsl_train.resume import plan_arguments
 from gcsl_train.runfolder import RunFolder
-from gcsl_train.shards import read_examples, read_manifest
+from gcsl_train.shards import check_trainable, read_examples, read_manifest
 from gcsl_train.signals import Stopped, StopSignals
 from gcsl_train.table import TokenTable, tokenise
 from gcsl_train.tokens import Encoder
@@ -26,6 +26,7 @@ def train(config: Config, *, say: Say) -> RunFolder:
     """Train as `config` says; gives the run folder with its adapter. Raises the errors of gcsl_data.errors, and Stopped."""
     manifest = read_manifest(config.data.dataset)
     losses.choose(config.run.loss, manifest.kind)
+    check_trainable(manifest)
     run = RunFolder(Path(config.run.out))
     resume.check_out(run, config.run.resume)
     source = models.find(config.model.name)
@@ -49,12 +50,16 @@ def train(config: Config, *, say: Say) -> RunFolder:
     return run
 
 
-def load_table(config: Config, manifest: Manifest, source: models.Source, *, say: Say) -> TokenTable:
-    """The tokens of the train split under this model's tokenizer."""
+def load_encoder(manifest: Manifest, source: models.Source, *, say: Say) -> Encoder:
+    """This model's tokenizer for the dataset, with the goals that are special tokens added to it."""
     say(f"loading the tokenizer of {source.name} ...")
-    encoder = Encoder(models.load_tokenizer(source), manifest.format)
-    examples = read_examples(config.data.dataset, manifest)
-    return tokenise(examples, encoder, capacity=config.data.max_length)
+    tokenizer = models.load_tokenizer(source)
+    return Encoder(tokenizer, manifest.format, goals=goal_tokens.add(tokenizer, from_manifest(manifest)))
+
+
+def load_table(config: Config, manifest: Manifest, encoder: Encoder) -> TokenTable:
+    """The tokens of the train split."""
+    return tokenise(read_examples(config.data.dataset, manifest), encoder, capacity=config.data.max_length)
 
 
 def total_steps(config: Config, table: TokenTable) -> int:
@@ -76,7 +81,8 @@ def _prepare(
         if resume.is_complete(run, saved, total):
             say(f"{run.path} is already complete (step {saved.position.step:,})")
             return None
-    table = load_table(config, manifest, source, say=say)
+    encoder = load_encoder(manifest, source, say=say)
+    table = load_table(config, manifest, encoder)
     say(
         f"{len(table.names):,} examples, {len(table.ids):,} tokens, {int(table.supervised.sum()):,} supervised; "
         f"{table.dropped:,} longer than {config.data.max_length} were left out"
@@ -89,8 +95,11 @@ def _prepare(
     base = models.load_model(source, dtype=dtype, attention=attention.register())
     if config.model.gradient_checkpointing:
         models.checkpoint_activations(base)
-    peft_model = models.add_lora(base, config.lora, name=source.name, seed=config.run.seed)
-    policy = Policy(peft_model, compute=dtype).train()
+    if encoder.goals:
+        goal_tokens.make_room(base, encoder.goals)
+        goal_tokens.initialise(base, encoder.goals, seed=config.run.seed)
+    peft_model = models.add_lora(base, config.lora, name=source.name, seed=config.run.seed, goals=encoder.goals)
+    policy = Policy(peft_model, compute=dtype, goals=encoder.goals).train()
     model = accelerator.prepare(policy)
     verify(policy)
     trained = list(checkpoint.trained_parameters(peft_model).values())
@@ -114,6 +123,7 @@ def _prepare(
             trained, lr=config.optim.learning_rate, weight_decay=config.optim.weight_decay, betas=(0.9, 0.999), eps=1e-8
         ),
         base=source.name,
+        encoder=encoder,
         book=from_manifest(manifest),
         saved=saved,
         fingerprint=resume.fingerprint(config, **identity, total=total),

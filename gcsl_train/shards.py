@@ -10,7 +10,7 @@ import pyarrow as pa
 from gcsl_data.dataset import manifest as manifests
 from gcsl_data.dataset.goal import Message
 from gcsl_data.dataset.manifest import Manifest, verified_shard
-from gcsl_data.errors import DataError
+from gcsl_data.errors import DataError, UsageError
 
 NEEDED = ("id", "prompt", "completion")
 SPLIT = "train"
@@ -18,12 +18,16 @@ SPLIT = "train"
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One training row: the prompt with its goal, what to answer, and how much it counts."""
+    """One training row: the prompt with its goal, what to answer, and how much it counts.
+
+    `goal` is read only where goals are special tokens, which must be known from the same characters in a log.
+    """
 
     id: str
     prompt: str | list[Message]
     completion: str | list[Message]
     weight: float
+    goal: str | None = None
 
 
 def read_manifest(folder: str | Path) -> Manifest:
@@ -41,6 +45,16 @@ def read_manifest(folder: str | Path) -> Manifest:
     return manifest
 
 
+def check_trainable(manifest: Manifest) -> None:
+    """Raise UsageError (2) for a dataset whose goals are in no prompt: it would silently be trained without them."""
+    if manifest.inference_reward is not None and manifest.inference_text is None:
+        raise UsageError(
+            "GT0225",
+            f"formulation {manifest.formulation!r} wants the reward itself embedded, which this version cannot train; "
+            "expand the log with --formulation ca (the reward in words) or gcsl-bey-nl (thresholds in words)",
+        )
+
+
 def read_examples(folder: str | Path, manifest: Manifest, *, split: str = SPLIT) -> Iterator[Example]:
     """The examples of one split, in the order of its shards.
 
@@ -56,7 +70,7 @@ def read_examples(folder: str | Path, manifest: Manifest, *, split: str = SPLIT)
         rows = 0
         for row in _rows(path, manifest):
             rows += 1
-            yield _example(row, f"{shard.name} row {rows}")
+            yield _example(row, _needed(manifest), f"{shard.name} row {rows}")
         if rows != shard.rows:
             raise DataError(
                 "GT6502", f"{path} has {rows} rows, the manifest says {shard.rows}; build the dataset again"
@@ -75,7 +89,8 @@ def _rows(path: Path, manifest: Manifest) -> Iterator[dict[str, Any]]:
 
 def _checked_columns(schema: pa.Schema, path: Path, manifest: Manifest) -> list[str]:
     """The columns to read, after their types were found to be those of the manifest's format."""
-    for name in NEEDED:
+    needed = _needed(manifest)
+    for name in needed:
         if name not in schema.names:
             raise DataError("GT6504", f"{path} has no column {name!r}; build the dataset again")
     fits = _is_text if manifest.format == "text" else _is_messages
@@ -83,7 +98,14 @@ def _checked_columns(schema: pa.Schema, path: Path, manifest: Manifest) -> list[
         if not fits(schema.field(name).type):
             found = schema.field(name).type
             raise DataError("GT6504", f"{path}: column {name!r} is {found}, but the manifest says {manifest.format}")
-    return [*NEEDED, "weight"] if "weight" in schema.names else list(NEEDED)
+    if "goal" in needed and not _is_text(schema.field("goal").type):
+        raise DataError("GT6504", f"{path}: column 'goal' is {schema.field('goal').type}, expected text")
+    return [*needed, "weight"] if "weight" in schema.names else list(needed)
+
+
+def _needed(manifest: Manifest) -> tuple[str, ...]:
+    """The columns that a row cannot do without."""
+    return (*NEEDED, "goal") if manifest.fit.form == "token" else NEEDED
 
 
 def _is_text(kind: pa.DataType) -> bool:
@@ -97,9 +119,15 @@ def _is_messages(kind: pa.DataType) -> bool:
     return all(name in fields and _is_text(fields[name]) for name in ("role", "content"))
 
 
-def _example(row: dict[str, Any], where: str) -> Example:
+def _example(row: dict[str, Any], needed: tuple[str, ...], where: str) -> Example:
     turns = [t for side in (row["prompt"], row["completion"]) if isinstance(side, list) for t in side]
-    if any(row[name] is None for name in NEEDED) or any(t is None or None in t.values() for t in turns):
-        raise DataError("GT6505", f"{where}: a null in id, prompt or completion; build the dataset again")
+    if any(row[name] is None for name in needed) or any(t is None or None in t.values() for t in turns):
+        raise DataError("GT6505", f"{where}: a null in {_listed(needed)}; build the dataset again")
     weight = row.get("weight")
-    return Example(row["id"], row["prompt"], row["completion"], 1.0 if weight is None else float(weight))
+    return Example(
+        row["id"], row["prompt"], row["completion"], 1.0 if weight is None else float(weight), row.get("goal")
+    )
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return f"{', '.join(names[:-1])} or {names[-1]}"

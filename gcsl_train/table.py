@@ -54,7 +54,7 @@ def tokenise(examples: Iterable[Example], encoder: Encoder, *, capacity: int) ->
     dropped, longest = 0, 0
     for example in examples:
         try:
-            prompt, answer = encoder.prompt(example.prompt), encoder.completion(example.completion)
+            prompt, answer = encoder.prompt(example.prompt, example.goal), encoder.completion(example.completion)
         except DataError as error:
             raise DataError(error.code, f"row {example.id}: {error.message}") from None
         size = len(prompt) + len(answer)

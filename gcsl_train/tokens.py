@@ -5,24 +5,26 @@ that the template writes to end an assistant turn (supervised, so the model lear
 concatenated: at inference the prompt's last token is also a seam, so nothing merges over it.
 
 Structure is the tokenizer's business alone. The list of added tokens, special or not, is what control ids are made of; when
-a log's text contains one of them ("<|im_start|>", "<think>"), that text is encoded as the ordinary characters it is.
+a log's text contains one of them ("<|im_start|>", "<think>"), that text is encoded as the ordinary characters it is. The
+token of a goal is structure where the goal stands, and only there.
 """
 
 import json
 import re
 from typing import Any
 
-from gcsl_data.dataset.goal import Message, Messages
+from gcsl_data.dataset.goal import Message, Messages, place, remove
 from gcsl_data.dataset.manifest import Format
 from gcsl_data.errors import DataError, UsageError, shown
+from gcsl_train.goal_tokens import GoalTokens
 
 _PRIVATE_USE = range(0xE000, 0xF900)
 
 
 class Encoder:
-    """Prompt and completion ids for one tokenizer and one dataset format."""
+    """Prompt and completion ids for one tokenizer and one dataset format; `goals` are those that are tokens, if any are."""
 
-    def __init__(self, tokenizer: Any, format: Format) -> None:
+    def __init__(self, tokenizer: Any, format: Format, *, goals: GoalTokens | None = None) -> None:
         from tokenizers import Tokenizer
 
         if not getattr(tokenizer, "is_fast", False):
@@ -31,18 +33,24 @@ class Encoder:
             raise DataError(
                 "GT6506", "the dataset holds chat messages but the tokenizer has no chat template; use --format text"
             )
-        self.tokenizer, self._format = tokenizer, format
+        self.tokenizer, self.goals, self._format = tokenizer, goals, format
         source = tokenizer.backend_tokenizer.to_str()
         self._normal = _unpadded(Tokenizer.from_str(source))
         self._structural = _structural_ids(tokenizer)
         self._plain = _unpadded(Tokenizer.from_str(_without_added_tokens(source, self._structural)))
         self.end_ids = self._end_of_answer()
 
-    def prompt(self, prompt: str | Messages) -> list[int]:
-        """The ids of a prompt, ready to be answered. Raises DataError (65) when the chat template refuses it."""
+    def prompt(self, prompt: str | Messages, goal: str | None = None) -> list[int]:
+        """The ids of a prompt, ready to be answered. `goal` is what it asks for, if that is a token, which is in it already.
+
+        Raises DataError (65) when the chat template refuses the prompt, and when the goal is not in its place.
+        """
+        if self.goals is not None and goal is not None:
+            return self._with_goal(prompt, goal, self.goals)
         if isinstance(prompt, str):
             return [*self._first_ids(), *self._as_text(prompt)]
-        return self._rendered([Message(role=m["role"], content=m["content"]) for m in prompt])
+        messages, stand_ins = self._shielded(prompt)
+        return self._encoded(self._template(messages, generation_prompt=True), stand_ins)
 
     def completion(self, completion: str | Messages) -> list[int]:
         """The ids of an answer, up to and including the end of its turn. Raises DataError (65) for several messages."""
@@ -68,8 +76,31 @@ class Encoder:
             )
         return ids
 
-    def _rendered(self, messages: list[Message]) -> list[int]:
-        """The chat template's ids; control tokens in the messages are taken out before rendering and encoded as text."""
+    def _with_goal(self, prompt: str | Messages, goal: str, goals: GoalTokens) -> list[int]:
+        """The ids of a prompt whose goal is one of the tokens: taken out, and put back when no other text can become it."""
+        if goal not in goals.texts:
+            raise DataError(
+                "GT6527", f"the goal {shown(goal)} is not one of {', '.join(goals.texts)}; build the dataset again"
+            )
+        try:
+            bare = remove(prompt, goal, goals.placement)
+        except ValueError as error:
+            raise DataError("GT6528", f"{error}; build the dataset again") from None
+        if isinstance(bare, str):
+            [message], stand_ins = self._shielded([Message(role="user", content=bare)])
+            text = place(message["content"], goal, goals.placement)
+            ids = [*self._first_ids(), *self._encoded(text, stand_ins)]
+        else:
+            messages, stand_ins = self._shielded(bare)
+            placed = place(messages, goal, goals.placement)
+            ids = self._encoded(self._template(placed, generation_prompt=True), stand_ins)
+        if sum(i in goals.ids for i in ids) != 1:
+            raise DataError("GT6529", f"the chat template does not write the goal {goal} once; choose another --model")
+        return ids
+
+    def _shielded(self, prompt: Messages) -> tuple[list[Message], dict[str, str]]:
+        """The messages with a private character for each control token in their text, and what each stands for."""
+        messages = [Message(role=m["role"], content=m["content"]) for m in prompt]
         free = (chr(c) for c in _PRIVATE_USE if not any(chr(c) in m["content"] for m in messages))
         stand_ins: dict[str, str] = {}
         for message in messages:
@@ -77,7 +108,10 @@ class Encoder:
                 mark = next((m for m, p in stand_ins.items() if p == piece), None) or next(free)
                 stand_ins[mark] = piece
                 message["content"] = message["content"].replace(piece, mark)
-        text = self._template(messages, generation_prompt=True)
+        return messages, stand_ins
+
+    def _encoded(self, text: str, stand_ins: dict[str, str]) -> list[int]:
+        """The ids of a text that may hold structure; what its private characters stand for is encoded as text."""
         if not stand_ins:
             return self._normal.encode(text, add_special_tokens=False).ids
         ids: list[int] = []

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from gcsl_data.audit import built_rows
 from gcsl_data.dataset.decode import canonical, encode
-from gcsl_data.dataset.goal import affix
+from gcsl_data.dataset.goal import affix, token
 from gcsl_data.dataset.manifest import (
     FORMAT_VERSION,
     MANIFEST_NAME,
@@ -36,7 +36,7 @@ from gcsl_data.resources import folder
 from gcsl_data.stages import snap
 from gcsl_data.stages.aspects import joint_level, ladder
 from gcsl_data.stages.fitting import level_of
-from gcsl_data.stages.formulations import FORMULATIONS, Formulation, token
+from gcsl_data.stages.formulations import FORMULATIONS, Formulation
 from gcsl_data.stages.render import example_id
 from gcsl_data.stages.wording import MARK, filled, printed_value
 
@@ -242,11 +242,17 @@ def _goal_counts(examples: pl.LazyFrame, manifest: Manifest) -> Iterator[Finding
 
 
 def _is_identified(manifest: Manifest, formulation: Formulation) -> pl.Expr:
-    """Whether the id follows from source, row, part and the copy: the goal's index, else a running number from 1."""
+    """Whether the id follows from source, row, part and the copy: the goal's index, else a running number from 1.
+
+    A running number must be one that the record has by its reward and level.
+    """
     if formulation.indexed:
         return pl.col("id") == example_id(pl.col("goal_index"))
+    copies = formulation.copies(manifest.fit)
     most = max(1, len(manifest.fit.kept))
-    return pl.any_horizontal(pl.col("id") == example_id(pl.lit(str(n))) for n in range(1, most + 1))
+    return pl.any_horizontal(
+        (pl.col("id") == example_id(pl.lit(str(n)))) & copies.list.contains(n) for n in range(1, most + 1)
+    )
 
 
 def _carries_goal(manifest: Manifest, formulation: Formulation) -> pl.Expr:
@@ -288,7 +294,7 @@ def _is_true(manifest: Manifest, formulation: Formulation) -> pl.Expr:
     holds = reward.is_finite()
     if fit.aspects:
         holds &= reward == joint_level(fit)
-    if fit.ties == "rank":  # the level depends on the order of the log; here at least on the reward
+    if fit.is_by_rank:  # the level depends on the order of the log; here at least on the reward
         edges = [pl.sum_horizontal(pl.lit(0), *[ok(t.edge) for t in fit.thresholds]) for ok in (reward.gt, reward.ge)]
         holds &= (edges[0] <= level) & (level <= edges[1])
     else:

@@ -5,25 +5,34 @@ from dataclasses import dataclass
 from gcsl_data.dataset.manifest import Accounting, Goal, Manifest, Range, Split
 from gcsl_data.fit import Aspect, Cut, Fit, Threshold
 from gcsl_data.measure import Measured
+from gcsl_data.stages.aspects import ladder
+from gcsl_data.stages.normalise import inverse
+
+OF_ONE_BIN = ("gcsl", "gcsl-nl")  # a goal of theirs means one bin, not all from there up
 
 
 @dataclass(frozen=True, slots=True)
 class BinRow:
     """One threshold and its goal: exact edge, printed number, and what lies between it and the next threshold.
 
-    `share` is of the train split's records; `examples` counts rows of all splits that carry the goal. `mean_reward` is that
-    of the split that the fit was made on.
+    `edge` and `mean_reward` are in the unit of the `reward` column, as in the manifest; `logged` is the edge as a person
+    reads it, in the log's own unit, before any normalisation (null where it has none). `says` is the goal in short: ">= 0.8",
+    "0.6 to 0.8", or what each aspect must be. `share` is of the train split's records, `mean_reward` that of the split that
+    the fit was made on. `examples` counts rows of all splits that carry the goal, null where none can: in one of several
+    aspects, or where rows carry no goal.
     """
 
     index: int
     edge: float
+    logged: float | None
     printed: str
+    says: str
     records: int
     share: float
     mean_reward: float | None
     reached: int
     dropped: str | None
-    examples: int
+    examples: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +51,9 @@ class AspectStats:
 class Stats:
     """One dataset, or what a log would become. `expansion` is examples per usable record; `below` counts records at level 0.
 
-    `inference_text` is what to ask for; null where prompts carry no goal. `ranges` tells of rows that a builder made.
+    `mean` is in the unit of the `reward` column, on the scale that `normalized` names, if any. `inference_text` is what to
+    ask for, null where prompts carry no goal; `inference_reward` the reward to ask for, where goals have no index. `ranges`
+    tells of rows that a builder made.
     """
 
     name: str
@@ -51,6 +62,7 @@ class Stats:
     accounting: Accounting
     splits: tuple[Split, ...]
     mean: float
+    normalized: str | None
     direction: str
     comparator: str
     decimals: int | None
@@ -64,6 +76,7 @@ class Stats:
     aspects: tuple[AspectStats, ...]
     ranges: tuple[Range, ...]
     inference_text: str | None
+    inference_reward: float | None
     records: int
     examples: int
     expansion: float
@@ -84,7 +97,8 @@ def _stats(name: str, found: Manifest | Measured, *, dataset_id: str | None, for
     records = sum(split.records for split in found.splits)
     examples = sum(split.examples for split in found.splits)
     train = found.splits[0].records
-    rows = tuple(_row(t, goal, above, train) for t, goal, above in _ladder(fit, found.goals))
+    says = _says(fit, formulation)
+    rows = tuple(_row(t, goal, above, train, fit, says[t.index]) for t, goal, above in _ladder(fit, found.goals))
     return Stats(
         name=name,
         dataset_id=dataset_id,
@@ -92,6 +106,7 @@ def _stats(name: str, found: Manifest | Measured, *, dataset_id: str | None, for
         accounting=found.accounting,
         splits=found.splits,
         mean=fit.mean,
+        normalized=_scale_of(fit),
         direction=fit.direction,
         comparator=fit.comparator,
         decimals=fit.decimals,
@@ -105,6 +120,7 @@ def _stats(name: str, found: Manifest | Measured, *, dataset_id: str | None, for
         aspects=tuple(_of_aspect(aspect) for aspect in fit.aspects),
         ranges=found.ranges,
         inference_text=found.inference_text,
+        inference_reward=found.inference_reward,
         records=records,
         examples=examples,
         expansion=examples / records,
@@ -118,13 +134,15 @@ def _of_aspect(aspect: Aspect) -> AspectStats:
         BinRow(
             index=t.index,
             edge=t.edge,
+            logged=_logged(t.edge, fit),
             printed=t.printed,
+            says=f"{fit.comparator} {t.printed}",
             records=t.records,
             share=t.records / fit.records,
             mean_reward=t.mean_reward,
             reached=t.reached,
             dropped=t.dropped,
-            examples=0,
+            examples=None,
         )
         for t in fit.thresholds
     )
@@ -137,15 +155,43 @@ def _ladder(fit: Fit, goals: tuple[Goal, ...]) -> list[tuple[Threshold, Goal, in
     return list(zip(fit.thresholds, goals, above, strict=True))
 
 
-def _row(threshold: Threshold, goal: Goal, above: int, records: int) -> BinRow:
+def _says(fit: Fit, formulation: str) -> dict[int, str]:
+    """Goal index to what the goal claims of a record, in short."""
+    if fit.aspects:
+        rungs = [zip(fit.aspects, rung, strict=True) for rung in ladder(fit.aspects)]
+        parts = [[f"{a.name} {a.fit.comparator} {t.printed}" for a, t in rung] for rung in rungs]
+        return {j: ", ".join(part) for j, part in enumerate(parts, start=1)}
+    says = {t.index: f"{fit.comparator} {t.printed}" for t in fit.thresholds}
+    if formulation in OF_ONE_BIN:
+        ends = [*(t.printed for t in fit.thresholds[1:]), None if fit.end is None else f"{fit.sign * fit.end + 0.0:g}"]
+        for t, end in zip(fit.thresholds, ends, strict=True):
+            if end is not None:
+                says[t.index] = " to ".join((t.printed, end)[:: fit.sign])
+    return says
+
+
+def _scale_of(fit: Fit) -> str | None:
+    """The scale that rewards were brought to, in words."""
+    if fit.group_method:
+        return f"{fit.group_method} by group"
+    return fit.normalisation.method if fit.normalisation and fit.normalisation.method != "none" else None
+
+
+def _logged(reward: float, fit: Fit) -> float | None:
+    return None if fit.group_method else inverse(fit.sign * reward + 0.0, fit.normalisation)
+
+
+def _row(threshold: Threshold, goal: Goal, above: int, records: int, fit: Fit, says: str) -> BinRow:
     return BinRow(
         index=threshold.index,
         edge=threshold.edge,
+        logged=None if fit.aspects else _logged(threshold.edge, fit),
         printed=threshold.printed,
+        says=says,
         records=goal.records - above,
         share=(goal.records - above) / max(records, 1),
         mean_reward=threshold.mean_reward,
         reached=goal.records,
         dropped=threshold.dropped,
-        examples=goal.examples,
+        examples=None if goal.text is None else goal.examples,
     )

@@ -178,8 +178,8 @@ def _reached(manifest: Manifest, level: int, demonstrated: dict[int | None, str]
     return tuple(
         ReachedGoal(
             index=goal.index,
-            threshold=goal.threshold,
-            comparator=goal.comparator,
+            threshold=None if manifest.fit.aspects else goal.threshold,
+            comparator=None if manifest.fit.aspects else goal.comparator,
             text=goal.text or "",
             dropped=goal.dropped,
             example=demonstrated.get(goal.index),

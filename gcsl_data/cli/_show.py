@@ -11,21 +11,16 @@ import tomli_w
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
-from rich.table import Table
-from rich.text import Text
 
 from gcsl_data.errors import one_line
 
 if TYPE_CHECKING:  # what is shown was imported by whoever made it; no command waits for the others' modules
     from gcsl_data.audit.contract import Finding
-    from gcsl_data.audit.stats import BinRow, Stats
     from gcsl_data.dataset.export import Exported
     from gcsl_data.dataset.manifest import Accounting
     from gcsl_data.extremes import Extremes
     from gcsl_data.log_schema import Change
 
-BAR_WIDTH = 8
-_EIGHTHS = " ▏▎▍▌▋▊▉█"
 OnRows = Callable[[int, int], None]
 
 
@@ -51,41 +46,6 @@ def say_notes(notes: Sequence[str]) -> None:
         say(f"note: {note}")
 
 
-def show_stats(stats: "Stats") -> None:
-    """The audit of bins and goals, on standard output."""
-    console = Console(highlight=False, markup=False, soft_wrap=False)
-    for line in _summary(stats):
-        console.print(Text(line))
-    for aspect in stats.aspects:
-        console.print(Text(f"{aspect.name} (mean {aspect.mean:.6g})"))
-        if aspect.bins:
-            _print_table(console, _bin_table(aspect.bins, aspect.comparator, below=0))
-    if stats.aspects and stats.bins:
-        console.print(Text("goals over all aspects"))
-    if stats.bins:
-        _print_table(console, _bin_table(stats.bins, stats.comparator, below=stats.below))
-    if stats.inference_text is not None:
-        console.print(Text(f"Ask for: {one_line(stats.inference_text, limit=400)}"))
-
-
-def _print_table(console: Console, table: Table) -> None:
-    with console.capture() as capture:
-        console.print(table)
-    print("\n".join(line.rstrip() for line in capture.get().splitlines()))
-
-
-def say_expanded(stats: "Stats") -> None:
-    """What `expand` made, in a few lines of talk."""
-    for line in _summary(stats)[1:]:
-        say_indented(line)
-    for row in reversed(stats.bins):
-        if row.dropped is None and stats.inference_text is not None:
-            say_indented(f"  goal {row.index}    {stats.comparator} {row.printed}: {row.examples} examples")
-    dropped = ", ".join(f"{row.printed} ({row.dropped})" for row in reversed(stats.bins) if row.dropped)
-    if dropped:
-        say_indented(f"  dropped   {dropped}")
-
-
 def say_exported(exported: "Exported") -> None:
     """How many rows of which split were written, and what was left out."""
     for split, rows in exported.splits.items():
@@ -103,7 +63,7 @@ def say_indented(line: str) -> None:
 
 def say_accounting(account: "Accounting") -> None:
     """Where every row went, in a line of talk."""
-    say_indented(f"  rows      {_rows(account)}")
+    say_indented(f"  rows      {row_counts(account)}")
 
 
 def say_extremes(extremes: "Extremes") -> None:
@@ -183,74 +143,6 @@ def progress(mode: str, what: str) -> Iterator[OnRows]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def _rows(account: "Accounting") -> str:
+def row_counts(account: "Accounting") -> str:
     aside = [f"{n} {reason}" for reason, n in (account.rejected | account.filtered).items()]
     return f"{account.rows} = {account.used} used" + "".join(f" + {part}" for part in aside)
-
-
-def _summary(stats: "Stats") -> list[str]:
-    sign = " (logged values negated: lower is better)" if stats.direction == "lower" else ""
-    lines = [
-        one_line(stats.name),
-        f"  rows      {_rows(stats.accounting)}",
-        f"  {_how_cut(stats)}, mean reward {stats.mean:.6g}{sign}",
-        f"  examples  {stats.examples} from {stats.records} records: {stats.expansion:.2f} each",
-    ]
-    if stats.aspects:
-        means = ", ".join(f"{aspect.name} {aspect.mean:.6g}" for aspect in stats.aspects)
-        count = stats.bins_effective or "attributes"
-        lines[2] = f"  goals     {count} over {len(stats.aspects)} aspects, mean rewards: {means}"
-    if len(stats.splits) > 1:
-        parts = ", ".join(f"{split.name} {split.examples} from {split.records}" for split in stats.splits)
-        lines.append(f"  splits    {parts}")
-    return lines
-
-
-def _how_cut(stats: "Stats") -> str:
-    """Where the thresholds come from, in a few words."""
-    if stats.cut:
-        logged = stats.cut.value * (-1 if stats.direction == "lower" else 1)
-        share = stats.cut.records / stats.splits[0].records
-        return f"cut       {stats.cut.asked}: rewards as good as {logged:.6g}, {share:.1%} of {stats.splits[0].name}"
-    if stats.rule is None and stats.ranges:
-        return ", ".join(f"{told.name:<9} {told.minimum:.6g} to {told.maximum:.6g}" for told in stats.ranges)
-    if stats.rule is None:
-        return "bins      none"
-    if stats.rule == "bins" and stats.bins_effective != stats.bins_asked:
-        return f"bins      {stats.bins_effective} of {stats.bins_asked} asked (equal edges merged)"
-    how = {"values": " (the few different rewards)", "given": " (thresholds as given)", "labels": " (ordered labels)"}
-    return f"bins      {stats.bins_effective}{how.get(stats.rule, '')}"
-
-
-def _bin_table(bins: Sequence["BinRow"], comparator: str, *, below: int) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 1), collapse_padding=True, header_style="bold")
-    for name in ("k", "edge", f"goal {comparator}", "records", "share"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("", no_wrap=True, width=BAR_WIDTH)
-    table.add_column("mean", justify="right", no_wrap=True)
-    table.add_column("examples", no_wrap=True)
-    largest = max(row.share for row in bins)
-    for row in reversed(bins):
-        table.add_row(*_cells(row, largest), style="" if row.dropped is None else "dim")
-    if below:
-        table.add_row(Text("0"), Text("below"), Text(""), Text(str(below)))
-    return table
-
-
-def _cells(row: "BinRow", largest: float) -> list[Text]:
-    mean = "" if row.mean_reward is None else f"{row.mean_reward:.4g}"
-    return [
-        Text(str(row.index)),
-        Text(f"{row.edge:.10g}"),
-        Text(row.printed),
-        Text(str(row.records)),
-        Text(f"{row.share:.1%}"),
-        Text(_bar(row.share / largest if largest else 0.0)),
-        Text(mean),
-        Text(str(row.examples) if row.dropped is None else row.dropped),
-    ]
-
-
-def _bar(share: float) -> str:
-    eighths = round(share * BAR_WIDTH * 8)
-    return "█" * (eighths // 8) + (_EIGHTHS[eighths % 8].strip() if eighths % 8 else "")

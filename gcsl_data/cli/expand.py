@@ -32,7 +32,7 @@ def expand(
     from gcsl_data.audit.stats import stats_of_dataset
     from gcsl_data.audit.template_lint import lint_used
     from gcsl_data.build import build
-    from gcsl_data.cli import _show
+    from gcsl_data.cli import _show, _show_stats
     from gcsl_data.dataset.decode import encode
     from gcsl_data.dataset.files import require_absent
     from gcsl_data.engines.local import LocalEngine
@@ -61,5 +61,5 @@ def expand(
     if json:
         _show.print_json({"output": str(target), "warnings": warnings, **encode(stats)})
         return
-    _show.say_expanded(stats)
+    _show_stats.say_expanded(stats)
     print(target)

@@ -24,7 +24,7 @@ def fit(
     `expand --fit FILE` uses it on other logs, so that a goal means the same tomorrow.
     """
     from gcsl_data.audit.stats import stats_of_log
-    from gcsl_data.cli import _show
+    from gcsl_data.cli import _show, _show_stats
     from gcsl_data.dataset import files
     from gcsl_data.dataset.decode import encode, pretty
     from gcsl_data.engines.local import LocalEngine
@@ -49,5 +49,5 @@ def fit(
     if json:
         _show.print_json({"output": str(out), "warnings": list(measured.warnings), "fit": encode(measured.fit)})
         return
-    _show.say_expanded(stats)
+    _show_stats.say_expanded(stats)
     print(out)

@@ -25,14 +25,14 @@ def stats(
 
     For a log it shows what `expand` would make of it with the same flags, and writes nothing.
     """
-    from gcsl_data.cli import _show
+    from gcsl_data.cli import _show, _show_stats
     from gcsl_data.dataset.decode import encode
 
     found = _stats(paths or [], flags, recipe)
     if json:
         _show.print_json(encode(found))
     else:
-        _show.show_stats(found)
+        _show_stats.show_stats(found)
 
 
 def _stats(paths: list[str], flags: dict[str, Any], recipe: str | None) -> "Stats":

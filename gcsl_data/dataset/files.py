@@ -61,7 +61,8 @@ def staged_file(target: Path) -> Iterator[Path]:
     except OSError as error:
         raise from_os_error(error, target) from error
     finally:
-        staging.unlink(missing_ok=True)
+        with suppress(OSError):
+            staging.unlink()
         _remove_empty(new_parents)
 
 
@@ -69,6 +70,12 @@ def require_absent(target: Path) -> None:
     """Raises OutputError (73) when something stands at `target` already."""
     if os.path.lexists(target):
         raise OutputError("GD7301", f"{target} exists; choose another --out, or remove it")
+
+
+def require_file_or_nothing(target: Path) -> None:
+    """Raises OutputError (73) when something stands at `target` that a file cannot take the place of."""
+    if os.path.lexists(target) and not target.is_file():
+        raise OutputError("GD7304", f"{target} is no file; choose another --out")
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -36,6 +36,11 @@ class Affix(NamedTuple):
     after: str
 
 
+def token(index: int) -> str:
+    """The text of goal k where goals are special tokens."""
+    return f"<|goal_{index}|>"
+
+
 def affix(goal: str, placement: Placement) -> Affix:
     """The two strings that a goal adds to the turn it stands in.
 

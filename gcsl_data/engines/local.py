@@ -1,5 +1,8 @@
 """The engine for one process: Polars' streaming engine, out of core."""
 
+import errno
+import os
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -29,8 +32,8 @@ class LocalEngine:
         try:
             sunk = frame.sink_parquet(path, metadata=metadata, maintain_order=True, lazy=True)
             return pl.collect_all([*measures, sunk], engine="streaming")[: len(measures)]
-        except (pl.exceptions.PolarsError, MemoryError) as error:
-            raise explain(error, self._logs) from error
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException, MemoryError) as error:
+            raise _refusal_of_disk(error) or explain(error, self._logs) from error
 
     def sink(self, frame: pl.LazyFrame, write: Callable[[pl.DataFrame], None]) -> None:
         """Raises DataError (65) when a log cannot be decoded, and what `write` raises."""
@@ -47,3 +50,10 @@ class LocalEngine:
             frame.sink_batches(keep_failure, maintain_order=True, engine="streaming")
         except UNREADABLE as error:
             raise failed[0] if failed else explain(error, self._logs) from error
+
+
+def _refusal_of_disk(error: BaseException) -> OSError | None:
+    """What the operating system said, when it took no more bytes: Polars makes an error of its own of it, about Parquet."""
+    said = re.search(r"\(os error (\d+)\)", str(error))
+    number = int(said[1]) if said else None
+    return OSError(number, os.strerror(number)) if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else None

@@ -22,7 +22,9 @@ def explain(error: BaseException, logs: Sequence[Log]) -> GcslError:
             if log.format.disagreement and (field := log.format.disagreement(log.plain)):
                 return DataError("GD1213", f"{log.uri}: the field {field}; make it one type")
             return DataError("GD1102", f"{log.uri}: cannot be decoded: {error}; fetch it again")
-    return DataError("GD1102", f"{', '.join(log.uri for log in logs[:3])}: cannot be decoded: {error}")
+    hint = " (TRY_CAST gives null where CAST refuses)" if "conversion from" in str(error) else ""
+    names = ", ".join(log.uri for log in logs[:3])
+    return DataError("GD1218", f"{names}: what --map, --reward or --keep ask for cannot be computed{hint}: {error}")
 
 
 def _is_readable(log: Log) -> bool:

@@ -16,6 +16,7 @@ DECODING_REASONS = {
     "duplicate_key": "the same key stands twice in one object",
     "too_deep": "it is nested too deeply",
     "line_too_long": "the line is longer than the limit",
+    "no_place": "the record does not say where it comes from (source, row, part and group)",
     "ragged": "the row has another number of fields than the header",
 }
 

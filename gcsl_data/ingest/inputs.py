@@ -18,7 +18,7 @@ from gcsl_data.errors import DataError, InputError, UsageError, reading
 from gcsl_data.fit import Direction
 from gcsl_data.ingest.fault import Faults
 from gcsl_data.ingest.formats import LOG_FORMATS, LogFormat
-from gcsl_data.ingest.plain import make_plain, temporary_folder
+from gcsl_data.ingest.plain import copying, make_plain, temporary_folder
 from gcsl_data.ingest.recognise import HEAD_BYTES, Recognised, recognise, suffix_lies
 from gcsl_data.ingest.remote import fetch, is_remote
 
@@ -119,8 +119,10 @@ def _matches(pattern: str) -> list[Path]:
 
 
 def _copied_stdin() -> Path:
+    if sys.stdin is None:
+        raise InputError("GD6608", "standard input is closed; give a log, or open it")
     copy = temporary_folder() / STDIN_NAME
-    with copy.open("xb") as file:
+    with reading(STDIN_NAME), copying(STDIN_NAME), copy.open("xb") as file:
         shutil.copyfileobj(sys.stdin.buffer, file, 1 << 20)
     return copy
 
@@ -129,15 +131,23 @@ def _log(path: Path, uri: str) -> Log:
     try:
         uri.encode()
     except UnicodeEncodeError:
-        raise InputError("GD6605", f"{path!r}: the name is not UTF-8; rename the log") from None
+        raise InputError("GD6605", f"{str(path)!r}: the name is not UTF-8; rename the log") from None
     with reading(path):
         is_file, is_folder = path.is_file(), path.is_dir()
     if not is_file:
-        kind = "a folder; give a quoted pattern of logs" if is_folder else "not a regular file; use - for a stream"
+        is_dangling = path.is_symlink() and not path.exists()
+        kind = (
+            "a folder; give a quoted pattern of logs" if is_folder
+            else "a link that leads nowhere" if is_dangling
+            else "not a regular file; use - for a stream"
+        )  # fmt: skip
         raise InputError("GD6606", f"{path} is {kind}")
     modified_ns = path.stat().st_mtime_ns
-    found = recognise(path)
-    with ThreadPoolExecutor(1) as pool:  # hashing and looking through a log take about as long; neither holds the GIL
+    found = recognise(path, name=uri)
+    with (
+        copying(uri),
+        ThreadPoolExecutor(1) as pool,
+    ):  # hashing and looking through a log take about as long; neither holds the GIL
         hashed = pool.submit(_hash, path)
         plain = make_plain(path, found, name=uri)
         size, digest = hashed.result()
@@ -174,6 +184,8 @@ def _ingested(path: Path) -> Origin | None:
     try:
         aspects = json.loads(metadata.get(ASPECTS_KEY, "{}"))
     except ValueError:
+        return None
+    if not isinstance(aspects, dict):
         return None
     return Origin(_direction(metadata.get(DIRECTION_KEY)), {name: _direction(value) for name, value in aspects.items()})
 

@@ -5,33 +5,26 @@ Needs a scanned log; gives prompt, response, reward (Float64, sign and rounding 
 Order is kept, no row is dropped.
 """
 
-import difflib
-import re
 from collections.abc import Sequence
 
 import polars as pl
 
-from gcsl_data.columns import ASPECT_PREFIX, MESSAGES, RECORD, ROW_INDEX, TIME
+from gcsl_data.columns import ASPECT_PREFIX, MESSAGES, RECORD, REWARD, ROW_INDEX, TIME
 from gcsl_data.errors import DataError, UsageError, shown
 from gcsl_data.fit import Direction
 from gcsl_data.hashing import prompt_hash
 from gcsl_data.ingest.explain import UNREADABLE, explain
 from gcsl_data.ingest.fault import DECODING_REASONS
 from gcsl_data.ingest.inputs import Log
+from gcsl_data.ingest.offers import missing_field, offer
 from gcsl_data.ingest.reshape import is_messages, split_conversation
 from gcsl_data.ingest.sql import needs, sees_other_rows
 from gcsl_data.recipe import RecordStage
 from gcsl_data.stages.rewards import numeric, reward, unread_reason
+from gcsl_data.stages.times import TIME as UTC
 from gcsl_data.stages.times import time
 
-# What other logs call our fields; used to offer a name in an error, never to pick a column silently.
-_SYNONYMS = {
-    "prompt": ("instruction", "question", "input", "query", "messages"),
-    "response": ("completion", "output", "answer", "continuation", "solution", "generation", "chosen"),
-    "reward": ("score", "rating", "grade", "label", "value", "toxicity"),
-    "time": ("timestamp", "created_at", "date"),
-}
-
+_PLACE = ("group", "source", "row", "part")
 _LOGGED = "logged "  # what the log says, before it is a reward; with a space, so that no column of ours is called so
 
 
@@ -85,6 +78,9 @@ def to_records(log: Log, stage: RecordStage) -> tuple[pl.LazyFrame, tuple[str, .
     if log.faults.blank:
         frame = frame.filter(~pl.col("row").is_in(log.faults.blank))
     types = _resolved(frame, schema, log.uri)
+    if labels := [name for name in ("prompt", "response") if types[name] in (pl.Categorical, pl.Enum)]:
+        frame = frame.with_columns(pl.col(labels).cast(pl.String))
+        types = frame.collect_schema()
     _check_types(types, log.uri)
     is_text = types["prompt"] == pl.String
     graded: dict[str, pl.Expr] = {}
@@ -115,7 +111,13 @@ def _canonical(scanned: pl.LazyFrame, schema: pl.Schema, stage: RecordStage, log
     assert log.records is not None
     if stage.map or stage.rewards or stage.reward_order or stage.reward_reduce:
         raise UsageError("GD0215", f"{log.uri} holds records that are mapped already; leave out --map and --reward...")
-    if stage.direction != log.records.direction and not log.records.aspects:
+    aspects = [ASPECT_PREFIX + name for name in log.records.aspects]
+    if again := [name for name in stage.keep if name in aspects]:
+        raise UsageError("GD0254", f"{again[0]!r} comes along with the records of {log.uri}; leave it out of --keep")
+    if aspects and stage.direction == "lower":
+        raise UsageError("GD0255", f"{log.uri} says of each reward which way is better; leave out --direction")
+    _require_record_types(schema, aspects, log.uri)
+    if stage.direction != log.records.direction and not aspects:
         known = log.records.direction
         raise UsageError("GD0216", f"{log.uri} was ingested with --direction {known}; say so here as well")
     return scanned.select(
@@ -127,12 +129,25 @@ def _canonical(scanned: pl.LazyFrame, schema: pl.Schema, stage: RecordStage, log
         "row",
         "part",
         *([TIME] if TIME in schema else []),
-        *(ASPECT_PREFIX + name for name in log.records.aspects),
+        *aspects,
         *(pl.col(name) if name in schema else pl.lit(None).alias(name) for name in stage.keep),
         log=pl.lit(log.uri),
         prompt_hash=prompt_hash(pl.col("prompt"), is_text=schema["prompt"] == pl.String),
-        fault=pl.lit(None, pl.String),
+        fault=pl.when(pl.any_horizontal(pl.col(_PLACE).is_null())).then(pl.lit("no_place")),
     )
+
+
+def _require_record_types(schema: pl.Schema, aspects: Sequence[str], uri: str) -> None:
+    """Raises DataError (65) when a file of records was changed into something else since `ingest` wrote it."""
+    expected = {column.name: column.dtype for column in RECORD} | dict.fromkeys(aspects, REWARD.dtype)
+    for name, dtype in expected.items():
+        found = schema.get(name)
+        is_text_prompt = name == "prompt" and found == pl.String
+        if found != dtype and not is_text_prompt:
+            said = f"their {name} is {found or 'missing'} where it must be {dtype}"
+            raise DataError("GD1222", f"{uri} holds records, and {said}; ingest the log again")
+    if TIME in schema and schema[TIME] not in (pl.Float64, UTC):
+        raise DataError("GD1222", f"{uri} holds records, and their time is {schema[TIME]}; ingest the log again")
 
 
 def _decoding_fault(log: Log) -> pl.Expr:
@@ -177,11 +192,12 @@ def _expression(field: str, stage: RecordStage, schema: pl.Schema, log: Log) -> 
         expression = pl.sql_expr(text) if field in given else pl.col(field)
     except pl.exceptions.PolarsError as error:
         raise UsageError("GD0205", f"{flag} {field}={shown(text)} is not a SQL expression: {error}") from None
+    if ".subplan(" in str(expression):
+        raise UsageError("GD0205", f"{flag} {field}={shown(text)} holds a query; use the fields of the row alone")
     for column in expression.meta.root_names():
         if column not in schema:
-            raise DataError(
-                "GD1201", f"{log.uri}: no column {column!r} for the {field}; {_offer(field, column, schema, log)}"
-            )
+            found = offer(field, column, schema, log, flag=flag)
+            raise DataError("GD1201", f"{log.uri}: no column {column!r} for the {field}; {found}")
     for mixed in log.faults.mixed:
         if needs(expression, schema, mixed.path):
             said = " and ".join(mixed.places(log.format.unit))
@@ -194,49 +210,14 @@ def _expression(field: str, stage: RecordStage, schema: pl.Schema, log: Log) -> 
     return expression
 
 
-def _offer(field: str, column: str, schema: pl.Schema, log: Log) -> str:
-    """The likeliest columns, each with values of the first three rows: they are offered, never picked."""
-    names = [name for name in schema if name != ROW_INDEX]
-    chats = [name for name in names if is_messages(schema[name])]
-    if field in ("prompt", "response") and chats:
-        return f"say --map messages={chats[0]} (its last assistant turn is the response)"
-    lower = {name.lower(): name for name in names}
-    close = [lower[c] for c in difflib.get_close_matches(column.lower(), lower, n=3, cutoff=0.6)]
-    close += [lower[s] for s in _SYNONYMS.get(field, ()) if s in lower and lower[s] not in close]
-    how = f"say --map {field}={close[0] if close else 'COLUMN'}"
-    if not close:
-        return f"it has {', '.join(names[:12]) or 'none'}; {how}"
-    return f"{how}; nearest: {', '.join(_with_samples(close[:3], log))}"
-
-
-def _with_samples(names: list[str], log: Log) -> list[str]:
-    rows = log.scanned.select(names).head(3).collect()
-    return [f"{name} ({', '.join(shown(value, limit=18) for value in rows[name].to_list())})" for name in names]
-
-
 def _resolved(frame: pl.LazyFrame, schema: pl.Schema, uri: str) -> pl.Schema:
     try:
         return frame.collect_schema()
     except pl.exceptions.PolarsError as error:
         reason = str(error).splitlines()[0].strip()
         raise DataError(
-            "GD1202", f"{uri}: the mapping does not fit its columns: {_missing_field(reason, schema)}"
+            "GD1202", f"{uri}: the mapping does not fit its columns: {missing_field(reason, schema)}"
         ) from None
-
-
-def _missing_field(reason: str, schema: pl.Schema) -> str:
-    """Polars names just the missing field of a struct; here with the nearest ones that exist, as one writes them."""
-    fields = [path for name, dtype in schema.items() if name != ROW_INDEX for path in _paths(name, dtype)]
-    last = {path.rpartition(".")[2]: path for path in fields}
-    wanted = re.sub(r"[^\w]", "", reason.rpartition(" ")[2])
-    close = difflib.get_close_matches(wanted, last, n=3, cutoff=0.5)
-    return f"no field {wanted!r}; nearest: {', '.join(last[name] for name in close)}" if close else reason
-
-
-def _paths(at: str, dtype: pl.DataType) -> list[str]:
-    if not isinstance(dtype, pl.Struct):
-        return [at]
-    return [path for field in dtype.fields for path in _paths(f"{at}.{field.name}", field.dtype)]  # pyright: ignore[reportArgumentType]
 
 
 def _check_types(types: pl.Schema, uri: str) -> None:

@@ -130,5 +130,9 @@ def _sort(name: str, dtype: Any, names: dict[str, set[str]]) -> None:
         else None
     )  # fmt: skip
     if kind:
-        written = {name, json.dumps(name)[1:-1], json.dumps(name, ensure_ascii=False)[1:-1]}
-        names.setdefault(kind, set()).update(map(pl.escape_regex, written))
+        names.setdefault(kind, set()).update(map(pl.escape_regex, written_forms(name)))
+
+
+def written_forms(key: str) -> set[str]:
+    """How JSON writes a key, without its quotes: with all that is not ASCII escaped, or nothing but what must be."""
+    return {json.dumps(key)[1:-1], json.dumps(key, ensure_ascii=False)[1:-1]}

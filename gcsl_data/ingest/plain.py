@@ -5,8 +5,11 @@ process ends, because a lazy frame that reads it may outlive everything else.
 """
 
 import atexit
+import errno
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +17,7 @@ from typing import NamedTuple
 import polars as pl
 import pyarrow as pa
 
-from gcsl_data.errors import DataError
+from gcsl_data.errors import DataError, WriteError
 from gcsl_data.ingest.fault import Faults
 from gcsl_data.ingest.formats import LOG_FORMATS
 from gcsl_data.ingest.recognise import Recognised, open_plain
@@ -66,6 +69,21 @@ def temporary_folder() -> Path:
     folder = tempfile.TemporaryDirectory(prefix="gcsl-")
     atexit.register(folder.cleanup)
     return Path(folder.name)
+
+
+@contextmanager
+def copying(name: str) -> Iterator[None]:
+    """Raises WriteError (74) when the disk has no room for a copy of the log that is called `name`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        folder = tempfile.gettempdir()
+        raise WriteError(
+            "GD7403",
+            f"{name}: no room for a copy of it in {folder} ({error.strerror}); free some space there, or set TMPDIR",
+        ) from None
 
 
 def _copy(path: Path, found: Recognised, target: Path, name: str) -> None:

@@ -57,8 +57,8 @@ class Recognised:
     has_bom: bool
 
 
-def recognise(path: Path) -> Recognised:
-    """What stands in the file at `path`.
+def recognise(path: Path, *, name: str) -> Recognised:
+    """What stands in the file at `path`, which messages call `name`.
 
     Raises InputError (66) when it cannot be opened, DataError (65) when it is empty, damaged, or of a kind that is no log.
     """
@@ -70,15 +70,15 @@ def recognise(path: Path) -> Recognised:
             with open_plain(path, codec) as plain:
                 head = plain.read(HEAD_BYTES)
     except pa.ArrowInvalid as error:
-        raise DataError("GD1103", f"{path} is damaged: {error}; fetch it again") from None
+        raise DataError("GD1103", f"{name} is damaged: {error}; fetch it again") from None
     except OSError as error:
         if codec_error := _is_decoding(error):
-            raise DataError("GD1103", f"{path} is damaged: {codec_error}; fetch it again") from None
-        raise InputError("GD6604", f"{path} cannot be read: {error.strerror or error}") from None
+            raise DataError("GD1103", f"{name} is damaged: {codec_error}; fetch it again") from None
+        raise InputError("GD6604", f"{name} cannot be read: {error.strerror or error}") from None
     if codec is not None and _codec(head) is not None:
-        raise DataError("GD1104", f"{path} is compressed twice; unpack it once and give that")
+        raise DataError("GD1104", f"{name} is compressed twice; unpack it once and give that")
     has_bom = head.startswith(_UTF8_BOM)
-    return Recognised(codec, _format(path, head.removeprefix(_UTF8_BOM)), has_bom)
+    return Recognised(codec, _format(path, head.removeprefix(_UTF8_BOM), name), has_bom)
 
 
 def open_plain(path: Path, codec: Codec | None) -> BinaryIO:
@@ -106,16 +106,16 @@ def _codec(head: bytes) -> Codec | None:
     return None
 
 
-def _format(path: Path, head: bytes) -> FormatName:
-    for magic, name in _BINARY:
+def _format(path: Path, head: bytes, name: str) -> FormatName:
+    for magic, found in _BINARY:
         if head.startswith(magic):
-            return name
+            return found
     for pattern, reason in _REFUSED:
         if pattern.match(head):
-            raise DataError("GD1105", f"{path}: {reason}")
+            raise DataError("GD1105", f"{name}: {reason}")
     text = head.lstrip()
     if not text:
-        raise DataError("GD1207", f"{path} is empty; give a log that has records")
+        raise DataError("GD1207", f"{name} is empty; give a log that has records")
     if _mostly_objects(text):
         return "jsonl"
     if text[:1] == b"[":

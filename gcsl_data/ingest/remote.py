@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from gcsl_data.errors import InputError, UsageError
-from gcsl_data.ingest.plain import temporary_folder
+from gcsl_data.ingest.plain import copying, temporary_folder
 
 SCHEMES = ("s3", "gs", "az", "abfs", "hf")
 _CHUNK = 1 << 20
@@ -41,7 +41,8 @@ def fetch(pattern: str) -> list[tuple[str, Path]]:
         store = _store(scheme)
         names = _expand(store, name)
         folder = temporary_folder()
-        return [(found, _download(store, found, folder / str(i))) for i, found in enumerate(names)]
+        with copying(pattern):
+            return [(found, _download(store, found, folder / str(i))) for i, found in enumerate(names)]
     except OSError as error:
         reason = str(error).splitlines()[0]
         raise InputError(

@@ -14,8 +14,7 @@ from gcsl_data.columns import ASPECT_PREFIX
 from gcsl_data.errors import DataError
 from gcsl_data.fit import Aspect, Fit, GoalForm, Threshold
 from gcsl_data.stages import bins
-
-UNREACHED = "no record reaches it"
+from gcsl_data.stages.goal_filter import UNREACHED
 
 
 def joint_level(fit: Fit) -> pl.Expr:

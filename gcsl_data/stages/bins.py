@@ -7,6 +7,7 @@ Source: the paper, section 3.1; the estimator and the rules for ties are our cho
 """
 
 import math
+from fractions import Fraction
 
 import polars as pl
 
@@ -95,9 +96,13 @@ def mean(rewards: pl.DataFrame) -> float:
 
     `math.fsum` rounds once; a value held by n records enters as value times each power of two in n, which is exact.
     """
-    pairs = rewards.select("reward", "records").iter_rows()
-    total = math.fsum(math.ldexp(value, bit) for value, n in pairs for bit in range(n.bit_length()) if n >> bit & 1)
-    return total / int(rewards["records"].sum())
+    pairs = list(rewards.select("reward", "records").iter_rows())
+    records = int(rewards["records"].sum())
+    try:
+        summands = (math.ldexp(value, bit) for value, n in pairs for bit in range(n.bit_length()) if n >> bit & 1)
+        return math.fsum(summands) / records
+    except OverflowError:  # the sum is no float, the mean is
+        return float(sum(Fraction(value) * n for value, n in pairs) / records)
 
 
 def reached(rewards: pl.DataFrame, bounds: list[float], *, strict: bool) -> list[int]:

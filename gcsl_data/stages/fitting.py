@@ -31,7 +31,8 @@ def fit_rewards(
     """
     if form != "threshold":
         comparator = AT_LEAST[direction]
-    decimals, printed = (None, []) if found is None else _printed(rewards, found, stage, form, comparator)
+    given = stage.decimals if isinstance(stage.decimals, int) and form == "value" else None
+    decimals, printed = (given, []) if found is None else _printed(rewards, found, stage, form, comparator)
     mean = bins.mean(rewards)
     return Fit(
         split=split,

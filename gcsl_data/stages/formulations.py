@@ -58,8 +58,9 @@ def _every_reached_goal(fit: Fit) -> pl.Expr:
 
 
 def _own_level(fit: Fit) -> pl.Expr:
-    """A record demonstrates the one goal of its own bin (the paper, section 3.1)."""
-    return _listed([pl.when(pl.col("level") == k).then(pl.lit(k, pl.Int32)) for k in fit.kept])
+    """A record demonstrates the one goal of its own bin (the paper, section 3.1); none beyond the end of the scale."""
+    own = _listed([pl.when(pl.col("level") == k).then(pl.lit(k, pl.Int32)) for k in fit.kept])
+    return own if fit.end is None else pl.when(pl.col("reward") <= fit.end).then(own).otherwise(own.list.head(0))
 
 
 def _one_per_reached_goal(fit: Fit) -> pl.Expr:
@@ -137,8 +138,3 @@ FORMULATIONS: dict[FormulationName, Formulation] = {
     "groups": _built("the records of each group with their advantages, for GFT", "groups", kind="groups"),
     "steerlm": _built("one row per record, its attributes as integers", "steerlm", form="attributes"),
 }  # fmt: skip
-
-
-def token(index: int) -> str:
-    """The special token of goal k."""
-    return f"<|goal_{index}|>"

@@ -13,6 +13,7 @@ from gcsl_data.fit import Fit, Threshold
 from gcsl_data.stages.snap import fewest_decimals
 
 BEYOND_SCALE = "beyond the scale"
+UNREACHED = "no record reaches it"
 EQUAL_TO_CUT = 1e-12  # of the largest absolute reward: float noise in a mean is not "above"
 Scale = tuple[float, float]
 
@@ -29,15 +30,22 @@ def choose_goals(fit: Fit, asked: str | None, scale: Scale | None) -> tuple[Fit,
 
     Raises DataError (65) when no goal is left, RecipeError (78) when two kept goals print the same number.
     """
-    fit, warnings = filter_goals(drop_beyond_scale(fit, scale), asked or "none", scale)
+    fit = drop_unreached(drop_beyond_scale(fit, scale))
+    fit, warnings = filter_goals(fit, asked or "none", scale)
     if fit.form in ("threshold", "interval"):
         require_distinct(fit)
+    fit = replace(fit, end=_end_of_scale(fit, scale))
     return fit, warnings + scale_warnings(fit, scale)
 
 
 def drop_beyond_scale(fit: Fit, scale: Scale | None) -> Fit:
     """The fit with goals dropped that the scale rules out. That changes neither k nor any level."""
     return _dropped(fit, {t.index: BEYOND_SCALE for t in fit.thresholds if scale and _is_beyond(t, fit, scale)})
+
+
+def drop_unreached(fit: Fit) -> Fit:
+    """The fit with goals dropped that no record of train reaches: given thresholds and labels may lie above all rewards."""
+    return _dropped(fit, {t.index: UNREACHED for t in fit.thresholds if t.reached == 0})
 
 
 def filter_goals(fit: Fit, asked: str, scale: Scale | None) -> tuple[Fit, tuple[str, ...]]:
@@ -56,7 +64,9 @@ def filter_goals(fit: Fit, asked: str, scale: Scale | None) -> tuple[Fit, tuple[
             f"the top one ({kept[0].printed}) is kept all the same"
         )
     if not kept:
-        why = "beyond the scale or reached by every record" if len(on_scale) < len(fit.thresholds) else "too easy"
+        why = ", or ".join(
+            dict.fromkeys([*(t.dropped for t in fit.thresholds if t.dropped), "reached by every record"])
+        )
         raise DataError("GD1303", f"no goal is left: every threshold is {why}; check --scale, --direction and the log")
     if len(kept) == 1 and len(fit.thresholds) > 1:
         warnings.append(
@@ -71,6 +81,13 @@ def scale_warnings(fit: Fit, scale: Scale | None) -> tuple[str, ...]:
     if scale and not scale[0] <= low <= high <= scale[1]:
         return (f"rewards from {low:g} to {high:g} leave the scale {scale[0]:g} to {scale[1]:g}; check --scale",)
     return ()
+
+
+def _end_of_scale(fit: Fit, scale: Scale | None) -> float | None:
+    """The good end of the scale in the unit of `reward`, where goals are intervals and the best one ends there."""
+    if fit.form != "interval" or fit.rule == "labels" or scale is None:
+        return None
+    return max(fit.sign * scale[0], fit.sign * scale[1]) or 0.0
 
 
 def require_distinct(fit: Fit) -> None:

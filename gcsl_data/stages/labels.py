@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from gcsl_data.columns import ASPECT_PREFIX
+from gcsl_data.columns import ASPECT_PREFIX, RAW_COLUMN
 from gcsl_data.fit import Fit
 from gcsl_data.stages.aspects import joint_level
 from gcsl_data.stages.fitting import level_of
@@ -21,10 +21,10 @@ def with_labels(frame: pl.LazyFrame, fit: Fit, formulation: Formulation) -> pl.L
     """Adds `level` (Int32, 0..K) and `copy` (list of Int32: the rows that it gives).
 
     Rewards are brought to the scale of the fit; what they were stays as `raw(column)`. With several aspects `reward` becomes
-    the number of goals that a record reaches. Under ties "rank" the records of the fitted split must stand in log order.
+    the number of goals that a record reaches. Where levels go by rank, records of the fitted split must stand in log order.
     """
     frame = graded(frame, fit)
-    level = _level_by_rank(fit) if fit.ties == "rank" else level_of(fit)
+    level = _level_by_rank(fit) if fit.is_by_rank else level_of(fit)
     return frame.with_columns(level=level).with_columns(copy=formulation.copies(fit))
 
 
@@ -39,7 +39,7 @@ def graded(frame: pl.LazyFrame, fit: Fit) -> pl.LazyFrame:
 
 def raw(column: str) -> str:
     """Where a reward stands as it was before it was normalised: `reward_raw`, `reward_raw_<aspect>`."""
-    return "reward_raw" if column == "reward" else f"reward_raw_{column.removeprefix(ASPECT_PREFIX)}"
+    return RAW_COLUMN if column == "reward" else f"{RAW_COLUMN}_{column.removeprefix(ASPECT_PREFIX)}"
 
 
 def raw_columns(fit: Fit) -> tuple[str, ...]:

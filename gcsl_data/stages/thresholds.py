@@ -42,11 +42,19 @@ def thresholds_of(rewards: pl.DataFrame, stage: BinsStage, *, labels: Sequence[s
     return Edges(rule, bins.edges(rewards, count, stage.ties), asked=count)
 
 
-def threshold_warnings(found: Edges, stage: BinsStage) -> tuple[str, ...]:
+def threshold_warnings(found: Edges, stage: BinsStage, rewards: pl.DataFrame) -> tuple[str, ...]:
     """What a person should know about how the thresholds were found."""
     if stage.count == "auto" and found.asked is not None:
-        many = f"thresholds differ and whose top bin keeps {bins.MIN_TOP_RECORDS} records"
-        return (f"--bins auto chose {found.asked}, the largest number up to {bins.MAX_AUTO_COUNT} whose {many}",)
+        kept = f"keeps {bins.MIN_TOP_RECORDS} records"
+        if (
+            len(found.edges) < found.asked
+            or bins.reached(rewards, found.edges[-1:], strict=False)[0] < bins.MIN_TOP_RECORDS
+        ):
+            return (
+                f"--bins auto chose {found.asked}, the least there is: no number of bins has a top bin that {kept}",
+            )
+        most = f"the largest number up to {bins.MAX_AUTO_COUNT}"
+        return (f"--bins auto chose {found.asked}, {most} whose thresholds differ and whose top bin {kept}",)
     if found.rule == "given" and len(found.edges) == 1:
         return ("one threshold is given, so there is one goal; goals that can be told apart need two",)
     return ()

@@ -6,13 +6,14 @@ row: the template is rendered once around a mark that stands for it.
 
 import polars as pl
 
+from gcsl_data.dataset.goal import token
 from gcsl_data.errors import DataError, RecipeError
 from gcsl_data.fit import Fit
+from gcsl_data.stages import snap
 from gcsl_data.stages.aspects import joint_sentences
-from gcsl_data.stages.formulations import token
 from gcsl_data.stages.templates import GoalTemplate, render_goals, render_interval, render_value
 
-LARGEST_VALUE = 1e15
+LARGEST_SHIFTED = 1e15  # a value times ten to the power of its digits: what a float surely has to the last digit
 MARK = "\ue0f0"  # a private-use character, which no template holds
 
 
@@ -32,31 +33,47 @@ def goal_texts(fit: Fit, templates: dict[str, GoalTemplate]) -> dict[int, str]:
 
 def value_text(template: GoalTemplate, decimals: int | None, value: float) -> str:
     """The goal of one value, in the log's own unit. Raises RecipeError (78) when the template does not print it plainly."""
-    number = f"{value:.{2 if decimals is None else decimals}f}"
-    number = number.removeprefix("-") if float(number) == 0 else number
+    number = value_number(decimals, value)
     text = render_value(template, number)
     if text != render_value(template, MARK).replace(MARK, number):
         raise RecipeError("GD7852", f"{template.name}: the text around the value depends on it; print the value alone")
     return text
 
 
-def value_expression(template: GoalTemplate, fit: Fit) -> pl.Expr:
-    """The goal of each record, from its `reward` (String)."""
-    value_text(template, fit.decimals, 0.5)
-    if max(abs(fit.minimum), abs(fit.maximum)) >= LARGEST_VALUE:
+def value_number(decimals: int | None, value: float) -> str:
+    """The number in the goal of one value: what rows with this reward print. Raises DataError (65) for too large a one."""
+    digits = 2 if decimals is None else decimals
+    number = pl.select(printed_value(pl.lit(value), digits)).item()
+    if number is None:
         raise DataError(
-            "GD1305", f"rewards go beyond {LARGEST_VALUE:g}, too long to be written in a sentence; rescale them"
+            "GD1305",
+            f"{value:g} is too large for a sentence with {digits} digits after the point, where numbers stay below "
+            f"{LARGEST_SHIFTED / 10.0**digits:g}; rescale the reward",
         )
-    logged = pl.col("reward") * fit.sign
+    return number
+
+
+def value_expression(template: GoalTemplate, fit: Fit) -> pl.Expr:
+    """The goal of each record, from its `reward` (String). Raises as `value_text` does."""
+    for extreme in (fit.minimum, fit.maximum):
+        value_text(template, fit.decimals, fit.sign * extreme)
     digits = 2 if fit.decimals is None else fit.decimals
-    return filled(render_value(template, MARK), printed_value(logged, digits))
+    return filled(render_value(template, MARK), printed_value(pl.col("reward") * fit.sign, digits))
 
 
 def printed_value(value: pl.Expr, digits: int) -> pl.Expr:
-    """A number with so many digits after the point (String), halves rounded to even, zero without a sign."""
-    rounded = value.round(digits, mode="half_to_even")
-    positive = pl.when(rounded == 0.0).then(0.0).otherwise(rounded)
-    return positive.cast(pl.Decimal(38, digits)).cast(pl.String)
+    """A number with so many digits after the point (String), decimal halves rounded to even, zero without a sign.
+
+    Rewards have 12 significant digits, so what is nearer to a half than their last one is a half (0.575 is, its float is
+    not). Null from `LARGEST_SHIFTED` on.
+    """
+    shifted = value * 10.0**digits
+    half = (shifted * 2).round(0) / 2
+    meant = pl.when((shifted - half).abs() <= shifted.abs() * 1e-13).then(half).otherwise(shifted)
+    units = pl.when(meant.abs() < LARGEST_SHIFTED).then(meant).round(0, mode="half_to_even").cast(pl.Int64)
+    sign = pl.when(units < 0).then(pl.lit("-")).otherwise(pl.lit(""))
+    number = units.abs().cast(pl.String).str.zfill(digits + 1)
+    return sign + (number.str.head(-digits) + "." + number.str.tail(digits) if digits else number)
 
 
 def filled(text: str, value: pl.Expr) -> pl.Expr:
@@ -74,7 +91,7 @@ def _intervals(fit: Fit, template: GoalTemplate) -> dict[int, str]:
     texts = {}
     for t in fit.thresholds:
         above = fit.thresholds[t.index] if t.index < count else None
-        end = above.printed if above else _end_of(template, fit)
+        end = above.printed if above else _end_of(fit)
         low, high = (t.printed, end) if fit.sign > 0 else (end, t.printed)
         texts[t.index] = render_interval(template, low, high, t.index, count)
     if len(set(texts.values())) < count:
@@ -82,9 +99,10 @@ def _intervals(fit: Fit, template: GoalTemplate) -> dict[int, str]:
     return texts
 
 
-def _end_of(template: GoalTemplate, fit: Fit) -> str | None:
-    """Where the best interval ends: the good end of the scale."""
-    if template.scale is None:
+def _end_of(fit: Fit) -> str | None:
+    """Where the best interval ends, with the digits of the other numbers, or all that it has."""
+    if fit.end is None:
         return None
-    end = template.scale[1] if fit.sign > 0 else template.scale[0]
-    return f"{end:.{fit.decimals}f}" if fit.decimals is not None else repr(end)
+    exact = snap.printed(fit.end, fit.comparator, None)
+    digits = len(exact.partition(".")[2])
+    return exact if digits >= (fit.decimals or 0) else snap.printed(fit.end, fit.comparator, fit.decimals)

@@ -19,19 +19,21 @@ columns hashing lookup
 stages.builders stages.builders.settings
 recipe ingest.fault ingest.recognise ingest.reshape
 ingest.examine ingest.mixed ingest.sql ingest.refused
+ingest.suspicious
 ingest.formats.*
 ingest.formats
 ingest.plain
 ingest.remote
 ingest.inputs
+ingest.offers
 ingest.explain ingest.rejects stages.bins stages.ranks stages.rewards stages.splits stages.template_syntax stages.times
 ingest.mapping ingest stages.checks stages.normalise stages.snap stages.thresholds engines frozen
-stages.normalise_groups stages.fitting stages.templates stages.aspects stages.builders.built stages.builders.smoothing
+stages.normalise_groups stages.fitting stages.templates stages.goal_filter stages.builders.built stages.builders.smoothing
 stages.builders.advantage stages.builders.pairs stages.builders.unpaired stages.builders.negatives stages.builders.best
 stages.builders.steerlm
 stages.builders.groups stages.builders.weights
 stages.builders.registry
-stages.formulations stages.goal_filter
+stages.aspects stages.formulations
 stages.labels stages.wording
 census stages.render stages
 stages.builders.rows
@@ -42,7 +44,8 @@ build records log_schema dataset.verified
 dataset.export
 audit.phrases audit.built_rows
 audit.* audit
-cli._*
+cli._options cli._run cli._show
+cli._show_*
 cli.*
 cli
 __main__

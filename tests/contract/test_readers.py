@@ -97,6 +97,47 @@ def test_duckdb_queries_it(dataset: Path, expected: Rows) -> None:
     assert best == [(load(dataset).inference_goal, len(expected["train"]))]
 
 
+FORMULATIONS = (
+    "gcsl-bey-nl",
+    "gcsl-bey-snl",
+    "gcsl-bey",
+    "gcsl-nl",
+    "gcsl",
+    "ca",
+    "reward-embedding",
+    "sft-aug",
+    "sft",
+)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize("formulation", [*FORMULATIONS, "joint"])
+def test_every_formulation_is_read_in_trls_form(
+    tmp_path: Path, formulation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import datasets
+    import polars as pl
+    from trl import is_conversational
+
+    rows = [{"prompt": f"Task {i}", "response": f"Answer {i}", "reward": i / 100, "b": i % 5} for i in range(100)]
+    pl.DataFrame(rows).write_parquet(tmp_path / "log.parquet")
+    joint = {"record.rewards": {"a": "reward", "b": "b"}}
+    flags = joint if formulation == "joint" else {"goals.formulation": formulation}
+    logs = find_logs([str(tmp_path / "log.parquet")])
+    build(make_plan(logs, resolve(flags=flags, environment={})[0]), LocalEngine(logs), tmp_path / "out")
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+
+    found = datasets.load_dataset(str(tmp_path / "out"), cache_dir=str(tmp_path / "cache"))["train"]
+
+    assert found.num_rows == load(tmp_path / "out").splits[0].examples
+    for row in found:
+        assert is_conversational({"prompt": row["prompt"], "completion": row["completion"]})
+        goal = f"{row['goal']}\n\n" if row["goal"] else ""
+        assert row["prompt"] == [{"role": "user", "content": f"{goal}Task {row['row'] - 1}"}]
+        assert row["completion"] == [{"role": "assistant", "content": f"Answer {row['row'] - 1}"}]
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.filterwarnings("ignore::FutureWarning")
 def test_an_empty_split_does_not_keep_readers_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,7 +45,14 @@ sound_rows = st.fixed_dictionaries(
 FIVE = [{"prompt": f"p{i}", "response": "r", "reward": i} for i in range(5)]
 odd_rows = st.fixed_dictionaries(
     {"prompt": texts | turns | st.none(), "response": texts | st.none() | anything, "reward": rewards},
-    optional={"extra": anything, "late": texts, "messages": turns, "_gcsl_row": st.integers()},
+    optional={
+        "extra": anything,
+        "late": texts,
+        "messages": turns,
+        "_gcsl_row": st.integers(),
+        "reward_a": numbers,
+        "time": st.sampled_from(["2026-03-01", "2026-03-01T08:00:00+02:00", "soon", 7, None]),
+    },
 )
 # Mostly sound rows, so that whole runs are made and not only first errors.
 rows = st.integers(0, 9).flatmap(
@@ -165,20 +172,39 @@ def _mostly_none(*choices: str) -> st.SearchStrategy[list[str]]:
 flags = st.tuples(
     st.sampled_from(["", "--on-error quarantine", "--on-error quarantine --max-reject-rate 1"]).map(str.split),
     _mostly_none("--direction lower"),
-    _mostly_none("--map messages=messages", "--map reward=reward*2", "--map prompt=UPPER(prompt)"),
+    _mostly_none(
+        "--map messages=messages",
+        "--map reward=reward*2",
+        "--map prompt=UPPER(prompt)",
+        "--map reward=CAST(reward/AS/DOUBLE)",
+        "--map reward=1/reward",
+        "--map group=prompt",
+    ),
+    _mostly_none(
+        "--reward a=reward --reward b=reward*2",
+        "--reward a=reward --reward x__y=reward --direction x__y=lower",
+        "--reward a=reward --reward late=late",
+        "--reward a=reward --direction b=lower",
+    ),
+    _mostly_none(*(f"--normalize {name}" for name in ("minmax", "zscore", "robust", "rank", "log"))),
+    _mostly_none("--normalize-by group", "--clip 0.1,0.9"),
+    _mostly_none("--map time=reward --split-by time --split 0.5,0.5", "--map time=late", "--map time=time"),
     _mostly_none("--reward-order bad<good", "--reward-reduce mean", "--reward-reduce first"),
-    _mostly_none("--keep extra", "--keep late,extra"),
-    _mostly_none("--bins 2", "--decimals exact", "--no-goal-filter", "--ties error"),
+    _mostly_none("--keep extra", "--keep late,extra", "--keep reward_a", "--keep time"),
+    _mostly_none("--bins 2", "--decimals exact", "--no-goal-filter", "--ties error", "--thresholds 1,2.50"),
+    _mostly_none(*(f"--formulation {name}" for name in ("gcsl", "gcsl-nl", "gcsl-bey", "ca", "sft", "sft-aug"))),
     _mostly_none("--split 0.5,0.5", "--format text", "--placement system"),
     st.sampled_from([""] * 30 + ["--bins 0", "--direction sideways", "--map x=y", "--keep no"]).map(str.split),
-).map(lambda parts: [flag for part in parts for flag in part])
+).map(lambda parts: [flag.replace("/AS/", " AS ") for part in parts for flag in part])
 
-commands = st.sampled_from(["expand", "expand", "expand", "ingest", "ingest", "stats", "infer"])
+# "again" is `expand` of what `ingest` made of the logs.
+commands = st.sampled_from(["expand", "expand", "expand", "ingest", "ingest", "again", "stats", "infer"])
 RECORD_FLAGS = (
     "--on-error",
     "--max-reject-rate",
     "--direction",
     "--map",
+    "--reward",
     "--reward-order",
     "--reward-reduce",
     "--keep",
@@ -189,9 +215,13 @@ def _arguments(command: str, given: list[str], names: list[str]) -> list[str]:
     if command == "infer":
         return ["schema", "infer", names[0]]
     if command == "ingest":
-        pairs = [(flag, value) for flag, value in itertools.pairwise(given) if flag in RECORD_FLAGS]
-        return ["ingest", *names, "-o", "out.parquet", *(part for pair in pairs for part in pair)]
+        return ["ingest", *names, "-o", "out.parquet", *_of_records(given)]
     return [command, *names, *given, *(["-o", "out"] if command == "expand" else [])]
+
+
+def _of_records(given: list[str]) -> list[str]:
+    pairs = [(flag, value) for flag, value in itertools.pairwise(given) if flag in RECORD_FLAGS]
+    return [part for pair in pairs for part in pair]
 
 
 def hold_to_the_contract(command: str, given: list[str], content: list[Log]) -> None:
@@ -201,6 +231,11 @@ def hold_to_the_contract(command: str, given: list[str], content: list[Log]) -> 
         names = [f"{i}-{log.name}" for i, log in enumerate(content)]
         for name, log in zip(names, content, strict=True):
             (folder / name).write_bytes(log.content)
+        if command == "again":
+            if gcsl_data("ingest", *names, "-o", "in.parquet", *_of_records(given), cwd=folder).status:
+                return
+            command, names = "expand", ["in.parquet"]
+            given = _without_records(given)
         before = tree(folder)
 
         outcome = gcsl_data(*_arguments(command, given, names), "--json", cwd=folder)
@@ -220,10 +255,18 @@ def hold_to_the_contract(command: str, given: list[str], content: list[Log]) -> 
             assert pl.read_parquet(folder / "out.parquet").height == outcome.json["accounting"]["used"]
         else:
             assert made == {"out"}
+            assert gcsl_data("check", "out", cwd=folder).status == 0
             _adds_up(outcome.json["accounting"], folder / "out" / "_gcsl" / "rejects.jsonl")
             assert sum(log.rows for log in load(folder / "out").inputs) == outcome.json["accounting"]["rows"]
     finally:
         shutil.rmtree(folder)
+
+
+def _without_records(given: list[str]) -> list[str]:
+    """What is left to say of records: all but how they were mapped, so the direction stays."""
+    said = {flag for flag in RECORD_FLAGS if flag not in ("--direction", "--keep")}
+    gone = {at for i, flag in enumerate(given) if flag in said for at in (i, i + 1)}
+    return [part for i, part in enumerate(given) if i not in gone]
 
 
 def _adds_up(account: dict[str, Any], rejects: Path) -> None:

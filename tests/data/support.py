@@ -1,13 +1,14 @@
 """How the tests of the data half write logs, build datasets and run the program."""
 
 import contextlib
+import hashlib
 import io
 import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ import pyarrow as pa
 from gcsl_data.build import build
 from gcsl_data.cli import app
 from gcsl_data.cli._run import run
+from gcsl_data.dataset.decode import canonical, pretty
 from gcsl_data.dataset.manifest import Manifest, load
 from gcsl_data.dataset.shards import read_shard
 from gcsl_data.engines.local import LocalEngine
@@ -101,6 +103,29 @@ def rewrite_shard(path: Path, change: Any) -> None:
         schema, rows = reader.schema, reader.read_all().to_pylist()
     with pa.ipc.new_file(path, schema) as writer:
         writer.write_table(pa.Table.from_pylist(change(rows), schema=schema))
+
+
+def document(dataset: Path) -> dict[str, Any]:
+    """The manifest as parsed JSON."""
+    return json.loads((dataset / "manifest.json").read_text())
+
+
+def write_document(dataset: Path, content: dict[str, Any], *, identify: bool = True) -> None:
+    """Writes a manifest, by default as a careful forger would: with hashes that fit."""
+    if identify:
+        hashed = {key: value for key, value in content.items() if key not in ("dataset_id", "tools")}
+        content["dataset_id"] = hashlib.sha256(canonical(hashed)).hexdigest()
+    (dataset / "manifest.json").write_bytes(pretty(content))
+
+
+def forge(dataset: Path, change: Callable[[list[dict[str, Any]]], Any]) -> None:
+    """Changes the rows of the first shard and makes sizes, hashes, and the id of the manifest fit again."""
+    content = document(dataset)
+    shard = content["shards"][0]
+    path = dataset / shard["name"]
+    rewrite_shard(path, change)
+    shard |= {"bytes": path.stat().st_size, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    write_document(dataset, content)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 import copy
 import hashlib
-import json
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -13,12 +12,11 @@ import pyarrow as pa
 import pytest
 
 from gcsl_data.audit.contract import CONTRACT, check_dataset
-from gcsl_data.dataset.decode import canonical, pretty
 from gcsl_data.dataset.goal import PLACEMENTS
 from gcsl_data.dataset.manifest import load, verified_shard
 from gcsl_data.errors import DataError, InputError
 
-from .support import expand_rows, gcsl_data, make_rows, rewrite_shard
+from .support import document, expand_rows, forge, gcsl_data, make_rows, write_document
 
 Document = dict[str, Any]
 TRAIN = "data/train-00000-of-00002.arrow"
@@ -43,28 +41,6 @@ def dataset(good: Path, tmp_path: Path) -> Path:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(path.read_bytes())
     return copied
-
-
-def document(dataset: Path) -> Document:
-    return json.loads((dataset / "manifest.json").read_text())
-
-
-def write_document(dataset: Path, content: Document, *, identify: bool = True) -> None:
-    """Writes a manifest, by default as a careful forger would: with hashes that fit."""
-    if identify:
-        hashed = {key: value for key, value in content.items() if key not in ("dataset_id", "tools")}
-        content["dataset_id"] = hashlib.sha256(canonical(hashed)).hexdigest()
-    (dataset / "manifest.json").write_bytes(pretty(content))
-
-
-def forge(dataset: Path, change: Callable[[list[dict[str, Any]]], Any], *, columns: bool = False) -> None:
-    """Changes the rows of the first shard and makes sizes, hashes, and the id of the manifest fit again."""
-    path = dataset / TRAIN
-    rewrite_shard(path, change)
-    content = document(dataset)
-    shard = next(shard for shard in content["shards"] if shard["name"] == TRAIN)
-    shard |= {"bytes": path.stat().st_size, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
-    write_document(dataset, content)
 
 
 def edited(change: Callable[[dict[str, Any]], Any], *, at: int = 5) -> Callable[[list[dict[str, Any]]], Any]:

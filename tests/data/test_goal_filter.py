@@ -1,5 +1,6 @@
 """Which goals are kept: above the mean, on the scale, and what happens when none is."""
 
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -10,10 +11,10 @@ from gcsl_data.errors import DataError, RecipeError
 from gcsl_data.fit import Comparator, Fit
 from gcsl_data.recipe import BinsStage
 from gcsl_data.stages import goal_filter
-from gcsl_data.stages.goal_filter import BEYOND_SCALE
+from gcsl_data.stages.goal_filter import BEYOND_SCALE, UNREACHED
 
 from . import reference
-from .support import fit_of
+from .support import expand_rows, fit_of, make_rows
 
 
 def make_fit(rewards: list[float], *, comparator: Comparator = ">=", bins: int = 5, decimals: object = "auto") -> Fit:
@@ -161,3 +162,19 @@ def test_affine_rescaling_leaves_levels_and_kept_goals_unchanged(values: list[in
     assert [t.records for t in before.thresholds] == [t.records for t in after.thresholds]
     assert [scale * t.edge + shift for t in before.thresholds] == [t.edge for t in after.thresholds]
     assert choose_goals(before, "mean", None).kept == choose_goals(after, "mean", None).kept
+
+
+def test_a_given_threshold_above_all_rewards_is_no_goal_to_ask_for(tmp_path: Path) -> None:
+    manifest = expand_rows(tmp_path, make_rows(i / 10 for i in range(10)), bins__thresholds="0.5,0.8,1.5")
+
+    assert [goal.dropped for goal in manifest.goals] == [None, None, UNREACHED]
+    assert manifest.inference_text == "Generate a response with a score of at least 0.8."
+
+
+def test_a_label_that_never_occurs_is_no_goal_to_ask_for(tmp_path: Path) -> None:
+    rows = [{**row, "reward": ("Poor", "Fair", "Good")[i % 3]} for i, row in enumerate(make_rows([0.0] * 30))]
+
+    manifest = expand_rows(tmp_path, rows, record__reward_order="Poor<Fair<Good<Excellent", goals__filter="none")
+
+    assert [goal.dropped for goal in manifest.goals] == [None, None, None, UNREACHED]
+    assert manifest.inference_text == "Generate a response with a score of at least Good."

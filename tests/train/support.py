@@ -1,5 +1,6 @@
 """What the trainer's tests stand on: a tiny model folder, a dataset made with pyarrow alone, and a way to run a command."""
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Sequence
@@ -9,15 +10,19 @@ from typing import Any
 import pyarrow as pa
 
 from gcsl_data.dataset import decode
-from gcsl_data.dataset.goal import place
+from gcsl_data.dataset.goal import Placement, place
 from gcsl_data.dataset.manifest import Accounting, Field, Goal, Manifest, Shard, Split, Template
 from gcsl_data.fit import Fit, Threshold
+from gcsl_train import goal_tokens
 from gcsl_train.__main__ import main
+from gcsl_train.goals import from_manifest
+from gcsl_train.tokens import Encoder
 
 CHATML = (
     "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>' + '\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
+TOKENS = ("<|goal_2|>", "<|goal_3|>")
 GOALS = ("Write an answer with a score of at least 0.20.", "Write an answer with a score of at least 0.80.")
 DROPPED_GOAL = "Write an answer with a score of at least 0.00."
 WORDS = ("red", "green", "blue", "one", "two", "three", "sun", "moon", "star", "cat", "dog", "bird", "tree", "leaf")
@@ -49,13 +54,15 @@ def make_tokenizer(folder: Path, *, template: str | None = CHATML) -> Any:
     return tokenizer
 
 
-def make_model(folder: Path, *, family: str = "llama", template: str | None = CHATML) -> Path:
-    """A folder with a random model of two layers (grouped query heads) and its tokenizer."""
+def make_model(
+    folder: Path, *, family: str = "llama", template: str | None = CHATML, spare: int = 0, **options: Any
+) -> Path:
+    """A folder with a random model of two layers (grouped query heads) and its tokenizer; `spare` rows hold no token."""
     import torch
 
     tokenizer = make_tokenizer(folder, template=template)
     torch.manual_seed(7)
-    tiny_model(family, vocab_size=len(tokenizer)).save_pretrained(folder)
+    tiny_model(family, vocab_size=len(tokenizer) + spare, **options).save_pretrained(folder)
     return folder
 
 
@@ -83,7 +90,9 @@ def tiny_model(family: str, *, vocab_size: int = 97, **options: Any) -> Any:
     return Qwen3ForCausalLM(Qwen3Config(**sizes))
 
 
-def make_rows(count: int, *, long: int = 0, text: bool = False) -> list[dict[str, Any]]:
+def make_rows(
+    count: int, *, long: int = 0, text: bool = False, goals: Sequence[str] = GOALS, placement: Placement = "prefix"
+) -> list[dict[str, Any]]:
     """Rows that teach which word follows which, under two goals; the last `long` of them are far too long."""
     rows = []
     for number in range(count):
@@ -92,15 +101,15 @@ def make_rows(count: int, *, long: int = 0, text: bool = False) -> list[dict[str
         question = f"Say the next word after {word}" + " and so on" * (200 if number >= count - long else 0)
         answer = WORDS[(number + 1) % len(WORDS)] + (" " + word) * (number % 3)
         prompt: Any = question if text else [{"role": "user", "content": question}]
-        prompt = place(prompt, GOALS[index - 2], "prefix")
+        prompt = place(prompt, goals[index - 2], placement)
         completion = answer if text else [{"role": "assistant", "content": answer}]
-        row = {"id": f"{number:016x}", "prompt": prompt, "completion": completion, "goal": GOALS[index - 2]}
+        row = {"id": f"{number:016x}", "prompt": prompt, "completion": completion, "goal": goals[index - 2]}
         rows.append({**row, "goal_index": index})
     return rows
 
 
-def make_dataset(folder: Path, rows: Sequence[dict[str, Any]], *, text: bool = False) -> Path:
-    """A finished dataset folder of one shard."""
+def make_dataset(folder: Path, rows: Sequence[dict[str, Any]], *, text: bool = False, **changes: Any) -> Path:
+    """A finished dataset folder of one shard; `changes` replace fields of its manifest."""
     turns = pa.string() if text else TURNS
     kinds = {"id": pa.string(), "prompt": turns, "completion": turns, "goal": pa.string(), "goal_index": pa.int32()}
     kinds |= {"threshold": pa.float64(), "level": pa.int32(), "reward": pa.float64(), "weight": pa.float64()}
@@ -123,9 +132,30 @@ def make_dataset(folder: Path, rows: Sequence[dict[str, Any]], *, text: bool = F
         writer.write_table(table, max_chunksize=64)
     content = (folder / name).read_bytes()
     shard = Shard(name=name, split="train", rows=len(rows), bytes=len(content), sha256=sha256(content))
-    manifest = make_manifest(shard, schema, text=text)
+    manifest = dataclasses.replace(make_manifest(shard, schema, text=text), **changes).identified()
     (folder / "manifest.json").write_bytes(decode.pretty(decode.encode(manifest)))
     return folder
+
+
+def make_token_dataset(folder: Path, rows: Sequence[dict[str, Any]] | None = None, **options: Any) -> Path:
+    """A finished dataset whose goals are special tokens (`TOKENS`); goal 1 is dropped."""
+    rows = make_rows(24, goals=TOKENS) if rows is None else rows
+    plain = make_manifest(Shard(name="data/x", split="train", rows=1, bytes=1, sha256=""), pa.schema([]), text=False)
+    texts = ("<|goal_1|>", *TOKENS)
+    goals = tuple(
+        dataclasses.replace(goal, text=text, sha256=sha256(text.encode()))
+        for goal, text in zip(plain.goals, texts, strict=True)
+    )
+    changes = {"formulation": "gcsl-bey", "goals": goals, "inference_text": TOKENS[-1], "templates": {}}
+    return make_dataset(folder, rows, **{**changes, "fit": dataclasses.replace(plain.fit, form="token"), **options})
+
+
+def encoder_for(model: Path, manifest: Manifest) -> Any:
+    """The model's tokenizer for a dataset, goal tokens included."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    return Encoder(tokenizer, manifest.format, goals=goal_tokens.add(tokenizer, from_manifest(manifest)))
 
 
 def make_manifest(shard: Shard, schema: pa.Schema, *, text: bool) -> Manifest:

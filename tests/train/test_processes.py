@@ -8,8 +8,10 @@ import sys
 import time
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
-from .support import command, metrics
+from .support import command, make_model, metrics
 
 FLAGS = ("--max-length", "128", "--packs-per-step", "3", "--max-steps", "7", "--learning-rate", "5e-3")
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "ACCELERATE_USE_CPU": "true"}
@@ -43,6 +45,19 @@ def test_two_processes_give_the_losses_of_one_from_the_start_and_from_its_checkp
         assert [line["tokens"] for line in two] == [line["tokens"] for line in one]
         for field in ("loss", "grad_norm", "entropy", "accuracy"):
             assert [line[field] for line in two] == pytest.approx([line[field] for line in one], rel=1e-5), field
+
+
+def test_two_processes_train_the_rows_of_goal_tokens_as_one_does(token_dataset, tmp_path):
+    model = make_model(tmp_path / "tied", family="qwen3", tie_word_embeddings=True)
+    words = (token_dataset, "--model", model, *FLAGS)
+    assert command(*words, "--out", tmp_path / "one") == 0
+    process = start_two(*words, "--out", tmp_path / "two")
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    one, two = (load_file(tmp_path / name / "adapter" / "adapter_model.safetensors") for name in ("one", "two"))
+    for name, tensor in one.items():
+        torch.testing.assert_close(two[name], tensor, rtol=1e-3, atol=1e-4)
+    assert any("trainable_tokens" in name for name in one)
 
 
 def test_a_launcher_that_starts_one_process_for_two_is_caught(dataset, model, tmp_path):

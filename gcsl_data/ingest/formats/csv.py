@@ -46,7 +46,20 @@ def scan(path: Path, *, separator: str) -> pl.LazyFrame:
     """
     scanned = partial(pl.scan_csv, path, glob=False, separator=separator, row_index_name=ROW_INDEX, row_index_offset=1)
     types = _types(scanned)
-    return scanned(schema=types) if types else scanned(infer_schema_length=None)
+    return scanned(schema=types) if types else _scan_of_all_rows(scanned)
+
+
+def _scan_of_all_rows(scanned: Callable[..., pl.LazyFrame]) -> pl.LazyFrame:
+    """The types are found from every row. Whole numbers too long for 128 bits, which Polars would refuse later, stay text."""
+    found = scanned(infer_schema_length=None)
+    long: list[str] = []
+    try:
+        long = [name for name, dtype in found.collect_schema().items() if dtype == pl.Int128]
+        if long:
+            found.select(pl.col(long).is_null().any()).collect(engine="streaming")
+    except pl.exceptions.PolarsError:
+        return scanned(infer_schema_length=None, schema_overrides=dict.fromkeys(long, pl.String)) if long else found
+    return found
 
 
 def _types(scanned: Callable[..., pl.LazyFrame]) -> pl.Schema | None:

@@ -8,7 +8,6 @@ of a file that Polars refused, are read by Python's own decoder, which says what
 import glob
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -19,14 +18,12 @@ import polars as pl
 from gcsl_data.columns import ROW_INDEX
 from gcsl_data.ingest.examine import MAX_LINE_BYTES, examined
 from gcsl_data.ingest.fault import Fault, Faults, Mixed
-from gcsl_data.ingest.mixed import Kinds, as_text, other_type
+from gcsl_data.ingest.mixed import Kinds, as_text
 from gcsl_data.ingest.refused import COVER, Unreadable, doubtful_lines
+from gcsl_data.ingest.suspicious import suspicious_lines
 
 PLACEHOLDER = b"{}"
 _PROBE = 64 * 1024
-# What Polars would change without a word; a raw NUL, NaN or 1e400 it refuses, so those need no pattern. Letters, digits and
-# underscores are escaped by nobody but one who hides a key.
-_SUSPICIOUS = r"\\u(?:[dD][89a-fA-F]|003[0-9]|00[46][1-9a-fA-F]|00[57][0-9aA]|005[fF])"
 
 
 def scan(path: Path) -> pl.LazyFrame:
@@ -68,7 +65,7 @@ def find_faults(path: Path, scanned: pl.LazyFrame) -> Faults:
     if not _may_have_long_line(path):
         with suppress(pl.exceptions.PolarsError):
             schema = scanned.collect_schema()
-            suspects = _suspicious_lines(path, schema)
+            suspects = suspicious_lines(path, schema)
     if suspects is not None and not suspects:
         return Faults()
     rows: dict[int, Fault] = {}
@@ -133,49 +130,6 @@ def without(path: Path, faults: Faults, target: Path) -> None:
             elif mixed:
                 line = json.dumps(as_text(json.loads(line), mixed), ensure_ascii=False).encode()
             file.write(line.rstrip(b"\r\n") + b"\n")
-
-
-def _suspicious_lines(path: Path, schema: pl.Schema) -> set[int]:
-    """Numbers of lines that are blank, may hold a value of another type, or match what Polars would silently change."""
-    line = pl.col("line")
-    suspicious = line.str.contains(_SUSPICIOUS) | (line.str.len_bytes() > MAX_LINE_BYTES)
-    suspicious |= ~(line.str.contains(r"^\s*\{") & line.str.contains(r"\}\s*$"))
-    if pattern := other_type(schema):
-        suspicious |= line.str.contains(pattern)
-    for repeated in _repeated_keys(line, schema):
-        suspicious |= repeated
-    lines = pl.scan_lines(glob.escape(str(path)), row_index_name="number", row_index_offset=1)
-    return set(lines.filter(suspicious).select("number").collect(engine="streaming")["number"].to_list())
-
-
-def _repeated_keys(line: pl.Expr, schema: pl.Schema) -> Iterator[pl.Expr]:
-    """Whether a key stands more often in a line than the schema has it. Keys inside lists may repeat and are left out."""
-    counts: Counter[str] = Counter()
-    in_lists: set[str] = set()
-    for name, dtype in schema.items():
-        if name != ROW_INDEX:
-            _count_keys(name, dtype, counts, in_lists)
-    patterns = {name: f'"{pl.escape_regex(name)}"\\s*:' for name in counts if name not in in_lists}
-    once = [pattern for name, pattern in patterns.items() if counts[name] == 1]
-    if once:
-        yield line.str.count_matches("|".join(once)) > pl.sum_horizontal(line.str.contains(p) for p in once)
-    for name, pattern in patterns.items():
-        if counts[name] > 1:
-            yield line.str.count_matches(pattern) > counts[name]
-
-
-def _count_keys(
-    name: str, dtype: pl.DataType, counts: Counter[str], in_lists: set[str], *, listed: bool = False
-) -> None:
-    counts[name] += 1
-    if listed:
-        in_lists.add(name)
-    inner = dtype
-    while isinstance(inner, pl.List):
-        inner, listed = inner.inner, True  # pyright: ignore[reportAssignmentType]
-    if isinstance(inner, pl.Struct):
-        for item in {item.name: item for item in inner.fields}.values():  # Polars keeps both of two equal keys
-            _count_keys(item.name, item.dtype, counts, in_lists, listed=listed)  # pyright: ignore[reportArgumentType]
 
 
 def _may_have_long_line(path: Path) -> bool:

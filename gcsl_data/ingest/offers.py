@@ -1,0 +1,62 @@
+"""What an error about a log's columns offers: the names that are there and may be meant. They are offered, never picked."""
+
+import difflib
+import re
+
+import polars as pl
+
+from gcsl_data.columns import ROW_INDEX
+from gcsl_data.errors import shown
+from gcsl_data.ingest.inputs import Log
+from gcsl_data.ingest.reshape import is_messages
+
+# What other logs call our fields; used to offer a name in an error, never to pick a column silently.
+_SYNONYMS = {
+    "prompt": ("instruction", "question", "input", "query", "messages"),
+    "response": ("completion", "output", "answer", "continuation", "solution", "generation", "chosen"),
+    "reward": ("score", "rating", "grade", "label", "value", "toxicity"),
+    "time": ("timestamp", "created_at", "date"),
+}
+
+
+def offer(field: str, column: str, schema: pl.Schema, log: Log, *, flag: str) -> str:
+    """The likeliest columns, each with values of the first three rows, and the flag to say it with."""
+    names = [name for name in schema if name != ROW_INDEX]
+    chats = [name for name in names if is_messages(schema[name])]
+    if field in ("prompt", "response") and chats:
+        return f"say --map messages={chats[0]} (its last assistant turn is the response)"
+    lower = {name.lower(): name for name in names}
+    close = [lower[c] for c in difflib.get_close_matches(column.lower(), lower, n=3, cutoff=0.6)]
+    close += [lower[s] for s in _SYNONYMS.get(field, ()) if s in lower and lower[s] not in close]
+    how = f"say {flag} {field}={_in_sql(close[0]) if close else 'COLUMN'}"
+    if not close:
+        return f"it has {', '.join(names[:12]) or 'none'}; {how}"
+    return f"{how}; nearest: {', '.join(_with_samples(close[:3], log))}"
+
+
+def missing_field(reason: str, schema: pl.Schema) -> str:
+    """Polars names just the missing field of a struct; here with the nearest ones that exist, as one writes them."""
+    fields = [path for name, dtype in schema.items() if name != ROW_INDEX for path in _paths(name, dtype)]
+    last = {path.rpartition(".")[2]: path for path in fields}
+    wanted = re.sub(r"[^\w]", "", reason.rpartition(" ")[2])
+    close = difflib.get_close_matches(wanted, last, n=3, cutoff=0.5)
+    return f"no field {wanted!r}; nearest: {', '.join(last[name] for name in close)}" if close else reason
+
+
+def _paths(at: str, dtype: pl.DataType) -> list[str]:
+    if not isinstance(dtype, pl.Struct):
+        return [at]
+    return [path for field in dtype.fields for path in _paths(f"{at}.{field.name}", field.dtype)]  # pyright: ignore[reportArgumentType]
+
+
+def _in_sql(column: str) -> str:
+    """A column as one writes it on the command line."""
+    if re.fullmatch(r"[A-Za-z_]\w*", column):
+        return column
+    quoted = column.replace('"', '""')
+    return f"'\"{quoted}\"'"
+
+
+def _with_samples(names: list[str], log: Log) -> list[str]:
+    rows = log.scanned.select(names).head(3).collect()
+    return [f"{name} ({', '.join(shown(value, limit=18) for value in rows[name].to_list())})" for name in names]
