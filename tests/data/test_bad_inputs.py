@@ -342,7 +342,7 @@ CASES: dict[str, Case] = {
     "29 a device": Case({}, "/dev/zero is not a regular file", 66, arguments=("/dev/zero",)),
     "29 standard input twice": Case({}, "standard input is given twice", 2, arguments=("-", "-")),
     "31 a loop of links": Case(
-        {}, "a is not a regular file", 66, arguments=("a",), prepare=lambda at: (at / "a").symlink_to("a")
+        {}, "a is a link that leads nowhere", 66, arguments=("a",), prepare=lambda at: (at / "a").symlink_to("a")
     ),
     "31 a pattern without a match": Case({"a.jsonl": LINES}, "*.csv: no such log", 66, arguments=("*.csv",)),
     # A name twice is a slip of the hand on the command line, so it is exit 2 and needs no switch.
