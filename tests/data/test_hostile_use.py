@@ -340,3 +340,13 @@ def test_a_schema_may_say_true_or_false_of_a_field(folder: Path) -> None:
 
     assert outcome.status == 1
     assert {"field": "gone", "before": "nothing", "after": None, "breaking": True} in outcome.json["changes"]
+
+
+@pytest.mark.parametrize("formulation", ["gcsl-bey-nl", "ca", "sft", "reward-embedding"])
+def test_a_log_without_a_usable_row_cannot_be_fitted(tmp_path: Path, formulation: str) -> None:
+    write_jsonl(tmp_path / "log.jsonl", make_rows([None] * 9))
+    quarantine = ("--on-error", "quarantine", "--max-reject-rate", "1")
+
+    outcome = gcsl_data("expand", "log.jsonl", "--formulation", formulation, *quarantine, "--json", cwd=tmp_path)
+
+    assert (outcome.status, outcome.json["code"]) == (65, "GD1302"), outcome.err
