@@ -14,7 +14,7 @@ from gcsl_data.dataset.manifest import Accounting, Input
 from gcsl_data.errors import DataError
 from gcsl_data.ingest.inputs import Log
 from gcsl_data.recipe import ChecksStage
-from gcsl_data.stages.checks import REASONS
+from gcsl_data.stages.checks import FILTERED, REASONS
 
 
 def census_of(
@@ -67,11 +67,15 @@ class Census:
 
     def rejected(self, log: str | None = None) -> dict[str, int]:
         """Rejected rows by reason, of one log or of all, in the order of the reasons' names."""
-        rejects = self.frame.filter(pl.col("reject").is_not_null())
-        if log is not None:
-            rejects = rejects.filter(pl.col("log") == log)
-        counts = rejects.group_by("reject").agg(pl.col("records").sum()).sort("reject")
-        return dict(counts.iter_rows())
+        return _by_reason(self._rejects if log is None else self._rejects.filter(pl.col("log") == log))
+
+    def filtered(self) -> dict[str, int]:
+        """Records that are left out although they can be used, by reason."""
+        return _by_reason(self.frame.filter(pl.col("reject").is_in([*FILTERED])))
+
+    @property
+    def _rejects(self) -> pl.DataFrame:
+        return self.frame.filter(pl.col("reject").is_not_null() & ~pl.col("reject").is_in([*FILTERED]))
 
     def inputs(self, logs: tuple[Log, ...]) -> tuple[Input, ...]:
         """What the manifest says of each log."""
@@ -89,7 +93,7 @@ class Census:
 
     def accounting(self, *, filtered: dict[str, int]) -> Accounting:
         """Where every row went; `filtered` counts the good records that give no example, by reason."""
-        rejected = self.rejected()
+        rejected, filtered = self.rejected(), {**self.filtered(), **filtered}
         used = self.rows - sum(rejected.values()) - sum(filtered.values())
         return Accounting(rows=self.rows, used=used, rejected=rejected, filtered=filtered)
 
@@ -126,10 +130,15 @@ class Census:
             )
 
     def _first_reject(self, logs: tuple[Log, ...]) -> str:
-        rejects = self.frame.filter(pl.col("reject").is_not_null())
+        rejects = self._rejects
         first = rejects.sort("source", "first_row").row(0, named=True)
         others = int(rejects["records"].sum()) - 1
         more = f" ({others} more rows cannot be used)" if others else ""
         fault = next((log.faults.rows.get(first["first_row"]) for log in logs if log.uri == first["source"]), None)
         detail = f" ({fault.detail})" if fault else ""
         return f"{first['source']}:{first['first_row']}: {REASONS[first['reject']]}{detail}{more}"
+
+
+def _by_reason(rejects: pl.DataFrame) -> dict[str, int]:
+    counts = rejects.group_by("reject").agg(pl.col("records").sum()).sort("reject")
+    return dict(counts.iter_rows())

@@ -77,6 +77,10 @@ REASONS = {
     "no_time": "the time is missing or cannot be read (ISO 8601 text is, such as 2026-03-01T08:00:00Z)",
 }
 
+# Reasons for which usable records are left out all the same, because of the log's shape or because somebody asked for it.
+# They are counted as filtered, not as rejected: no limit applies to them, and they are not listed.
+FILTERED: dict[str, str] = {}
+
 
 def flag_rejects(
     records: pl.LazyFrame, *, is_text: bool, aspects: Sequence[str] = (), needs_time: bool = False
@@ -98,5 +102,5 @@ def rejected_rows(records: pl.LazyFrame, *, is_text: bool) -> pl.LazyFrame:
     """Where each rejected record stands and why: source, row, reason, and how its prompt begins, else its response."""
     prompt = pl.col("prompt") if is_text else pl.col("prompt").list.last().struct.field("content")
     said = pl.when(prompt.str.contains(r"\S")).then(prompt).otherwise("response")
-    rejected = records.filter(pl.col("reject").is_not_null())
+    rejected = records.filter(pl.col("reject").is_not_null() & ~pl.col("reject").is_in([*FILTERED]))
     return rejected.select("source", "row", reason="reject", excerpt=said.str.slice(0, EXCERPT_CHARACTERS))
