@@ -24,6 +24,14 @@ RunArg = Annotated[str | None, typer.Argument(metavar="RUN", help="run folder ma
 ModelOpt = Annotated[str | None, typer.Option("--model", help="hub id, model folder or .gguf file")]
 OutOpt = Annotated[str | None, typer.Option("--out", "-o", help="run folder to make")]
 ConfigOpt = Annotated[str | None, typer.Option("--config", help="TOML file with the same settings, nested")]
+LossOpt = Annotated[
+    str | None,
+    typer.Option(help="[sft] kl, dft, iw-sft, iw-sft-token, gft, dpo, cdpo, simpo, alphadpo, sdpo, kto"),
+]
+SetOpt = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="PART.NAME=VALUE", help="any setting, as loss.beta=0.2; may be repeated"),
+]
 IntOpt = int | None
 FloatOpt = float | None
 
@@ -62,7 +70,8 @@ def train(
     lora_alpha: Annotated[IntOpt, typer.Option(help="[32]")] = None,
     lora_dropout: Annotated[FloatOpt, typer.Option(help="[0]")] = None,
     target_modules: Annotated[str | None, typer.Option(help="[all-linear] or module names with commas")] = None,
-    loss: Annotated[str | None, typer.Option(help="[sft]")] = None,
+    loss: LossOpt = None,
+    settings: SetOpt = None,
     save_every: Annotated[IntOpt, typer.Option(help="[100] steps between checkpoints")] = None,
     resume: Annotated[str | None, typer.Option(help="[never] never, auto, or a checkpoint folder")] = None,
     gradient_checkpointing: Annotated[
@@ -87,6 +96,8 @@ def plan(
     seed: Annotated[IntOpt, typer.Option(help="[0] decides order")] = None,
     max_length: Annotated[IntOpt, typer.Option(help="[2048] tokens of a pack and of the longest example")] = None,
     packs_per_step: Annotated[IntOpt, typer.Option(help="[8] packs per optimizer step, over all ranks")] = None,
+    loss: LossOpt = None,
+    settings: SetOpt = None,
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object")] = False,
 ) -> None:
     """Say what a training run would do: packs, padding, steps, tokens, examples left out."""
@@ -212,11 +223,11 @@ def _config(given: dict[str, Any]) -> Any:
     """The config from the flags that were given."""
     from gcsl_train.config import FLAGS, resolve
 
-    path = given.pop("config")
+    path, assignments = given.pop("config"), given.pop("settings") or ()
     given["DIR"] = given.pop("dataset")
     given["gradient_checkpointing"] = given.get("gradient_checkpointing") or None
     flags = {name if name in FLAGS else name.replace("_", "-"): value for name, value in given.items()}
-    return resolve(path, flags)
+    return resolve(path, flags, assignments)
 
 
 def _quiet_libraries() -> None:

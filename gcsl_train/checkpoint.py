@@ -2,7 +2,7 @@
 
     step-N/adapter_model.safetensors   adapter weights under PEFT's names
     step-N/optimizer.safetensors       AdamW's state, `<parameter>/<field>`
-    step-N/state.json                  step, epoch, hashes of both files, and the fingerprint of the run
+    step-N/state.json                  step, epoch, what the loss carries from step to step, hashes, fingerprint of the run
 
 The folder is staged beside its place and renamed, so a folder of that name is complete. Nothing in it can run code. Random
 state is not stored because there is none: each pack reseeds from (seed, step, pack). The newest two are kept.
@@ -12,7 +12,7 @@ import hashlib
 import json
 import re
 import shutil
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +32,11 @@ _FOLDER = re.compile(r"step-(\d+)")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
-    """How far a run is: optimizer steps done, and the epoch of the last one (from 0)."""
+    """How far a run is: optimizer steps done, the epoch of the last one (from 0), and what its loss carries on."""
 
     step: int
     epoch: int
+    loss_state: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +59,7 @@ def save(parent: Path, position: Position, *, model: Any, optimizer: Any, finger
         write_tensors(staging / ADAPTER, adapter_tensors(model))
         write_tensors(staging / OPTIMIZER, _optimizer_tensors(model, optimizer))
         hashes = {name: sha256(staging / name) for name in (ADAPTER, OPTIMIZER)}
-        state = {"step": position.step, "epoch": position.epoch, "files": hashes, "fingerprint": fingerprint}
+        state = {**asdict(position), "files": hashes, "fingerprint": fingerprint}
         write_json(staging / STATE, state)
     for _, old in _numbered(parent)[:-KEPT]:
         shutil.rmtree(old, ignore_errors=True)
@@ -94,6 +95,7 @@ def read(path: Path) -> Saved:
         state = json.loads((path / STATE).read_text(encoding="utf-8"))
         hashes = {name: state["files"][name] for name in (ADAPTER, OPTIMIZER)}
         whole = all(sha256(path / name) == digest for name, digest in hashes.items())
+        carried = tuple(map(float, state["loss_state"]))
         if not (type(state["step"]) is int and type(state["epoch"]) is int and isinstance(state["fingerprint"], dict)):
             raise ValueError("a counter or the fingerprint is missing")
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -102,7 +104,7 @@ def read(path: Path) -> Saved:
         ) from None
     if not whole:
         raise DataError("GT6517", f"{path} is damaged: a file is not the one that was saved; resume from another one")
-    position = Position(step=state["step"], epoch=state["epoch"])
+    position = Position(step=state["step"], epoch=state["epoch"], loss_state=carried)
     return Saved(path=path, position=position, fingerprint=state["fingerprint"], hashes=hashes)
 
 

@@ -7,7 +7,8 @@ import dataclasses
 import math
 import tomllib
 import types
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -66,9 +67,16 @@ class Run:
     epochs: int = 1
     packs_per_step: int = 8
     seed: int = 0
-    loss: str = "sft"
     save_every: int = 100
     resume: str = "never"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loss:
+    """The loss by its name, and those of its settings that are not its defaults (`gcsl_train/losses.py` has them all)."""
+
+    name: str = "sft"
+    settings: Mapping[str, float | str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +88,7 @@ class Config:
     lora: Lora
     optim: Optim
     run: Run
+    loss: Loss
 
     def __post_init__(self) -> None:
         for (part, name), (holds, wanted) in _RULES.items():
@@ -93,17 +102,19 @@ class Config:
         for part, name in (("data", "dataset"), ("model", "name"), ("run", "out")):
             tree[part][name] = _without_folders(tree[part][name])
         del tree["run"]["resume"]
+        tree["loss"] |= tree["loss"].pop("settings")
         return tree
 
     def changed(self) -> list[str]:
         """The settings that are not the defaults, as flags; without those that have no default, and `resume`."""
-        parts = [(part, field) for part, kind in PARTS.items() for field in dataclasses.fields(kind)]
+        parts = [(part, setting) for part, kind in PARTS.items() for setting in dataclasses.fields(kind)]
+        own = [f"loss.{name} {value}" for name, value in self.loss.settings.items()]
         return [
-            f"{_FLAG_OF[part, field.name]} {value}"
-            for part, field in parts
-            if field.default is not dataclasses.MISSING and field.name != "resume"
-            if (value := getattr(getattr(self, part), field.name)) != field.default
-        ]
+            f"{_FLAG_OF[part, setting.name]} {value}"
+            for part, setting in parts
+            if setting.default is not dataclasses.MISSING and setting.name != "resume"
+            if (value := getattr(getattr(self, part), setting.name)) != setting.default
+        ] + own
 
 
 _RULES: dict[tuple[str, str], tuple[Any, str]] = {
@@ -123,22 +134,25 @@ _RULES: dict[tuple[str, str], tuple[Any, str]] = {
     ("run", "save_every"): (lambda v: v >= 1, "at least 1"),
 }
 
-PARTS: dict[str, type] = {"data": Data, "model": Model, "lora": Lora, "optim": Optim, "run": Run}
+PARTS: dict[str, type] = {"data": Data, "model": Model, "lora": Lora, "optim": Optim, "run": Run, "loss": Loss}
 
 # The flag of each setting where it is not simply the setting's own name.
-_SPECIAL_FLAGS = {("model", "name"): "model", ("data", "dataset"): "DIR"}
+_SPECIAL_FLAGS = {("model", "name"): "model", ("data", "dataset"): "DIR", ("loss", "name"): "loss"}
 _FLAG_OF = {
-    (part, field.name): _SPECIAL_FLAGS.get(
-        (part, field.name), ("lora-" if part == "lora" and field.name != "target_modules" else "") + field.name
+    (part, setting.name): _SPECIAL_FLAGS.get(
+        (part, setting.name), ("lora-" if part == "lora" and setting.name != "target_modules" else "") + setting.name
     ).replace("_", "-")
     for part, kind in PARTS.items()
-    for field in dataclasses.fields(kind)
+    for setting in dataclasses.fields(kind)
+    if setting.name != "settings"
 }
 FLAGS: dict[str, tuple[str, str]] = {flag: place for place, flag in _FLAG_OF.items()}
 
 
-def resolve(path: str | None, flags: dict[str, Any]) -> Config:
+def resolve(path: str | None, flags: dict[str, Any], assignments: Sequence[str] = ()) -> Config:
     """The config out of an optional TOML file and the flags that were given (names with `-`; None means not given).
+
+    `assignments` are what `--set` was given: PART.NAME=VALUE, for settings without a flag of their own.
 
     Raises InputError (66) for a file that cannot be read, UsageError (2) for unknown names, wrong types and values.
     """
@@ -147,8 +161,29 @@ def resolve(path: str | None, flags: dict[str, Any]) -> Config:
         if value is not None:
             part, name = FLAGS[flag]
             tree.setdefault(part, {})[name] = value
+    for assignment in assignments:
+        part, name, value = _assignment(assignment)
+        tree.setdefault(part, {})[name] = value
+    if "loss" in tree:
+        own = {name: value for name, value in tree["loss"].items() if name != "name"}
+        tree["loss"] = {**{name: tree["loss"][name] for name in ("name",) if name in tree["loss"]}, "settings": own}
     built = {part: _build(part, kind, tree.get(part, {})) for part, kind in PARTS.items()}
     return Config(**built)
+
+
+def _assignment(text: str) -> tuple[str, str, Any]:
+    """Part, name and value of `PART.NAME=VALUE`; the value is a TOML value, or a word as it stands."""
+    place, equals, value = text.partition("=")
+    part, dot, name = place.strip().partition(".")
+    if not (equals and dot and name):
+        raise UsageError("GT0228", f"--set takes PART.NAME=VALUE, as in loss.beta=0.2, found {text!r}")
+    if part not in PARTS:
+        raise UsageError("GT0206", f"--set {text}: unknown part {part!r}; {nearest(part, list(PARTS))}")
+    try:
+        parsed = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        parsed = value.strip()
+    return part, name.replace("-", "_"), parsed
 
 
 def _read_toml(path: str) -> dict[str, dict[str, Any]]:
@@ -172,11 +207,13 @@ def _build(part: str, kind: type, settings: dict[str, Any]) -> Any:
         if name not in hints:
             raise UsageError("GT0206", f"unknown setting {part}.{name}; {nearest(name, list(hints))}")
         settings[name] = _typed(value, hints[name], part, name)
-    for field in dataclasses.fields(kind):
-        if field.default is dataclasses.MISSING and field.name not in settings:
-            flag = _FLAG_OF[part, field.name]
+    for setting in dataclasses.fields(kind):
+        if setting.default is setting.default_factory is dataclasses.MISSING and setting.name not in settings:
+            flag = _FLAG_OF[part, setting.name]
             where = "a dataset folder (DIR)" if flag == "DIR" else f"--{flag}"
-            raise UsageError("GT0207", f"{where} is needed; on the command line or as {part}.{field.name} in --config")
+            raise UsageError(
+                "GT0207", f"{where} is needed; on the command line or as {part}.{setting.name} in --config"
+            )
     return kind(**settings)
 
 
@@ -186,6 +223,8 @@ def _typed(value: Any, hint: Any, part: str, name: str) -> Any:
     if get_origin(hint) is Literal:
         if value not in get_args(hint):
             raise UsageError("GT0208", f"{part}.{name} must be one of {', '.join(get_args(hint))}, found {value!r}")
+        return value
+    if get_origin(hint) is Mapping:  # what a loss takes is its own business, and checked when it is chosen
         return value
     if hint is float and type(value) is int:
         return float(value)

@@ -71,10 +71,10 @@ class _TokenLogprobs(torch.autograd.Function):
         logp_S = torch.empty(rows, dtype=torch.float32, device=hidden_SH.device)
         entropy_S = torch.empty_like(logp_S)
         top1_S = torch.empty(rows, dtype=torch.bool, device=hidden_SH.device)
-        matrix = _Matrix(weight_VH)
+        product = Product(weight_VH)
         for at in range(0, rows, chunk):
             part = slice(at, at + chunk)
-            logits_CV = _shaped(matrix.scores(hidden_SH[part], bias_V), rule)
+            logits_CV = shaped(product.scores(hidden_SH[part], bias_V), rule)
             lse_C = torch.logsumexp(logits_CV, dim=-1)
             targets_C1 = targets_S[part, None]
             logp_S[part] = logits_CV.gather(1, targets_C1).squeeze(1) - lse_C
@@ -93,17 +93,17 @@ class _TokenLogprobs(torch.autograd.Function):
         grad_hidden_SH = torch.zeros_like(hidden_SH) if need_hidden else None
         grad_weight_VH = torch.zeros_like(weight_VH, dtype=torch.float32) if need_weight else None
         grad_bias_V = torch.zeros_like(bias_V, dtype=torch.float32) if need_bias else None
-        matrix = _Matrix(weight_VH)
+        product = Product(weight_VH)
         for at in range(0, hidden_SH.shape[0], ctx.chunk):
             part = slice(at, at + ctx.chunk)
-            logits_CV = _shaped(matrix.scores(hidden_SH[part], bias_V), rule)
+            logits_CV = shaped(product.scores(hidden_SH[part], bias_V), rule)
             # d logp / d logit = onehot(target) - softmax
             grad_CV = -torch.softmax(logits_CV, dim=-1)
             grad_CV[torch.arange(grad_CV.shape[0], device=grad_CV.device), targets_S[part]] += 1.0
             grad_CV *= grad_logp_S[part, None]
-            grad_CV = _unshaped(grad_CV, logits_CV, rule)
+            grad_CV = unshaped(grad_CV, logits_CV, rule)
             if grad_hidden_SH is not None:
-                grad_hidden_SH[part] = matrix.back(grad_CV)
+                grad_hidden_SH[part] = product.back(grad_CV)
             if grad_weight_VH is not None:
                 grad_weight_VH += grad_CV.t() @ hidden_SH[part].float()
             if grad_bias_V is not None:
@@ -113,7 +113,7 @@ class _TokenLogprobs(torch.autograd.Function):
         return grad_hidden_SH, weight_grad, bias_grad, None, None, None
 
 
-class _Matrix:
+class Product:
     """Products with the head's weight that come out in float32, whatever the weight's dtype.
 
     CUDA multiplies 16-bit matrices into a float32 result; elsewhere the weight is widened once per call.
@@ -124,6 +124,7 @@ class _Matrix:
         self.weight_VH = weight_VH if self.narrow else weight_VH.float()
 
     def scores(self, hidden_CH: Tensor, bias_V: Tensor | None) -> Tensor:
+        """Raw scores of each row."""
         if self.narrow:
             scores_CV = torch.mm(hidden_CH, self.weight_VH.t(), out_dtype=torch.float32)
         else:
@@ -131,18 +132,21 @@ class _Matrix:
         return scores_CV if bias_V is None else scores_CV + bias_V.float()
 
     def back(self, grad_CV: Tensor) -> Tensor:
+        """The gradient of the hidden states out of that of the raw scores."""
         if self.narrow:
             return torch.mm(grad_CV.to(self.weight_VH.dtype), self.weight_VH, out_dtype=torch.float32)
         return grad_CV @ self.weight_VH
 
 
-def _shaped(scores_CV: Tensor, rule: LogitRule) -> Tensor:
+def shaped(scores_CV: Tensor, rule: LogitRule) -> Tensor:
+    """Logits: raw scores as the family shapes them."""
     if rule.scale != 1.0:
         scores_CV = scores_CV * rule.scale
     return scores_CV if rule.softcap is None else rule.softcap * torch.tanh(scores_CV / rule.softcap)
 
 
-def _unshaped(grad_CV: Tensor, logits_CV: Tensor, rule: LogitRule) -> Tensor:
+def unshaped(grad_CV: Tensor, logits_CV: Tensor, rule: LogitRule) -> Tensor:
+    """The gradient of raw scores out of that of the logits."""
     if rule.softcap is not None:
         grad_CV = grad_CV * (1.0 - (logits_CV / rule.softcap) ** 2)
     return grad_CV if rule.scale == 1.0 else grad_CV * rule.scale

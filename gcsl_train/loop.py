@@ -1,12 +1,14 @@
 """The training loop: packs in, adapter out.
 
-One optimizer step takes the packs that the plan gives it, adds up the loss over all packs and ranks, divides by the number
-of supervised tokens of the whole step, clips, and moves the adapter. accelerate starts processes and carries tensors; it
-neither loads data, nor scales losses, nor counts accumulation.
+One optimizer step takes the packs that the plan gives it, adds up the loss over all packs and ranks, divides by what the loss
+declares (the supervised tokens or the items of the whole step), clips, and moves the adapter. accelerate starts processes and
+carries tensors; it neither loads data, nor scales losses, nor counts accumulation.
 """
 
 import contextlib
+import functools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,16 +18,18 @@ import torch
 from gcsl_data.errors import TrainingError
 from gcsl_train import adapter, checkpoint
 from gcsl_train.checkpoint import Position
-from gcsl_train.collate import collate
 from gcsl_train.config import Config
 from gcsl_train.goals import GoalBook
-from gcsl_train.losses import LOSSES
+from gcsl_train.loss import State
 from gcsl_train.meter import Meter, Say, StepReport
+from gcsl_train.objective import Objective
+from gcsl_train.passes import Passes
 from gcsl_train.plan import Pack, Step, for_rank, steps
 from gcsl_train.policy import Policy
 from gcsl_train.runfolder import RunFolder
 from gcsl_train.schedule import rate
 from gcsl_train.signals import Stopped, StopSignals
+from gcsl_train.sums import Sums
 from gcsl_train.table import TokenTable
 from gcsl_train.tokens import Encoder
 
@@ -34,21 +38,12 @@ _LOSS_FACTORS = {torch.float16: 1024.0}
 _NAMED_ROWS = 5
 
 
-@dataclass(slots=True)
-class _Sums:
-    """What one step adds up, first over packs and then over ranks. `stop` is not 0 when a rank was asked to stop."""
-
-    loss: float = 0.0
-    entropy: float = 0.0
-    correct: float = 0.0
-    stop: float = 0.0
-
-
 @dataclass(kw_only=True)
 class Loop:
     """A run that is ready for its first step. `model` is `policy` as accelerate wrapped it."""
 
     config: Config
+    objective: Objective
     total: int
     run_folder: RunFolder
     accelerator: Any
@@ -63,6 +58,7 @@ class Loop:
     saved: checkpoint.Saved | None
     fingerprint: dict[str, Any]
     description: dict[str, Any]
+    loss_state: State = ()
 
     def run(self, signals: StopSignals) -> None:
         """Take all remaining steps, save on the way, write the adapter at the end.
@@ -102,33 +98,35 @@ class Loop:
             if step.number > self.total:
                 return
             sums = self._step(step, meter, signals)
-            position = Position(step=step.number, epoch=step.epoch)
+            position = Position(step=step.number, epoch=step.epoch, loss_state=self.loss_state)
             if step.number % run.save_every == 0 or step.number == self.total or sums.stop:
                 self._save(position)
             if sums.stop and step.number < self.total:
                 where = self.run_folder.checkpoints / f"step-{step.number}"
                 raise Stopped(int(sums.stop), f"stopped after step {step.number}; {where} continues with --resume auto")
 
-    def _step(self, step: Step, meter: Meter, signals: StopSignals) -> _Sums:
-        """One optimizer step over all its packs; communicates once per step, besides the gradients."""
+    def _step(self, step: Step, meter: Meter, signals: StopSignals) -> Sums:
+        """One optimizer step over all its packs; communicates once per step, besides the gradients and a statistic."""
         mine = for_rank(step.packs, self.accelerator.process_index, self.accelerator.num_processes) or ((),)
         members = [member for pack in step.packs for member in pack]
         supervised = int(self.table.supervised[members].sum())
         tokens = int(self.table.lengths[members].sum())
-        sums, suspects = _Sums(), list[str]()
+        divisor = supervised if self.objective.loss.normaliser == "tokens" else len(members)
+        self._carry(step.number, mine)
+        sums, suspects = Sums(), list[str]()
         for number, pack in enumerate(mine):
             # Gradients cross ranks with the last pack only; each rank has at least one, if only an empty one.
             last = number == len(mine) - 1
             with contextlib.nullcontext() if last else self.accelerator.no_sync(self.model):
-                suspects += self._pack(step.number, number, pack, supervised, sums)
+                suspects += self._pack(step.number, number, pack, divisor, sums)
         sums.stop = float(signals.number)
-        sums = self._over_ranks(sums)
+        sums = sums.over_ranks(self.accelerator)
         if not math.isfinite(sums.loss):
             suspects = self._all_suspects(suspects)
-        norm, lr = self._update(step, sums.loss / supervised, suspects or [self.table.names[m] for m in members])
+        norm, lr = self._update(step, sums.loss / divisor, suspects or self._names(members))
         report = StepReport(
             step=step.number,
-            loss=sums.loss / supervised,
+            loss=sums.loss / divisor,
             tokens=tokens,
             supervised_tokens=supervised,
             tokens_per_s=tokens / meter.lap(),
@@ -136,40 +134,41 @@ class Loop:
             grad_norm=norm,
             entropy=sums.entropy / supervised,
             accuracy=sums.correct / supervised,
+            own={name: value / divisor for name, value in sums.own.items()},
         )
         meter.report(report, padding=1.0 - tokens / (len(step.packs) * self.config.data.max_length))
         return sums
 
-    def _pack(self, step: int, number: int, pack: Pack, supervised: int, sums: _Sums) -> list[str]:
+    def _carry(self, step: int, mine: Sequence[Pack]) -> None:
+        """Bring what the loss carries from step to step up to this one, where it carries anything."""
+        statistic = self.objective.loss.statistic
+        if statistic is None:
+            return
+        parts = []
+        for number, pack in enumerate(mine):
+            self._seed(step, number)
+            parts.append(self._passes.sums(statistic, pack))
+        sums = torch.stack(parts).sum(dim=0).to(self.accelerator.device)
+        self.loss_state = statistic.carry(self.loss_state, self.accelerator.reduce(sums, reduction="sum").tolist())
+
+    def _pack(self, step: int, number: int, pack: Pack, divisor: int, sums: Sums) -> list[str]:
         """Forward and backward of one pack; adds to `sums` and gives the ids of rows whose loss is not finite."""
-        world, rank = self.accelerator.num_processes, self.accelerator.process_index
-        # Dropout is a function of the pack's place in the plan, so it does not depend on the number of ranks.
-        place = [self.config.run.seed, step, number * world + rank]
-        torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1, np.uint64)[0]))
-        batch = collate(self.table, pack).to(self.accelerator.device)
-        scores = self.model(batch)
-        loss = LOSSES[self.config.run.loss].total(scores.logp_S, batch.weights_S)
-        # Data parallelism averages gradients over ranks; times world and over the step's tokens makes that a token mean.
-        (loss * (self._loss_factor * world / supervised)).backward()
-        sums.loss += float(loss.detach())
-        sums.entropy += float(scores.entropy_S.sum())
-        sums.correct += float(scores.top1_S.sum())
+        self._seed(step, number)
+        scored, scores = self._passes.learning(self.model, pack, self.loss_state)
+        outcome = self.objective.total(scored)
+        # Data parallelism averages gradients over ranks; times world and over the step's divisor makes that its mean.
+        (outcome.total * (self._loss_factor * self.accelerator.num_processes / divisor)).backward()
+        sums.add(outcome, scores)
         if math.isfinite(sums.loss):
             return []
-        bad = batch.document_S[~torch.isfinite(scores.logp_S)].unique().tolist()
-        return [self.table.names[pack[document]] for document in bad]
+        bad = scored.batch.document_S[~torch.isfinite(scores.logp_S)].unique().tolist()
+        return [scored.batch.names_N[document] for document in bad]
 
-    def _over_ranks(self, sums: _Sums) -> _Sums:
-        world = self.accelerator.num_processes
-        if world == 1:
-            return sums
-        # Several ranks stop for one signal: the largest number is asked for separately from the sums.
-        values = torch.tensor(
-            [sums.loss, sums.entropy, sums.correct], dtype=torch.float64, device=self.accelerator.device
-        )
-        stop = torch.tensor([sums.stop], dtype=torch.float64, device=self.accelerator.device)
-        loss, entropy, correct = self.accelerator.reduce(values, reduction="sum").tolist()
-        return _Sums(loss, entropy, correct, float(self.accelerator.gather(stop).max()))
+    def _seed(self, step: int, number: int) -> None:
+        """Dropout is a function of the pack's place in the plan, so it does not depend on the number of ranks."""
+        world, rank = self.accelerator.num_processes, self.accelerator.process_index
+        place = [self.config.run.seed, step, number * world + rank]
+        torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1, np.uint64)[0]))
 
     def _all_suspects(self, suspects: list[str]) -> list[str]:
         from accelerate.utils import gather_object
@@ -206,6 +205,7 @@ class Loop:
         if self.saved is None:
             return Position(step=0, epoch=0)
         checkpoint.load(self.saved.path, model=self.policy.model, optimizer=self.optimizer)
+        self.loss_state = self.saved.position.loss_state
         return self.saved.position
 
     def _save(self, position: Position) -> None:
@@ -219,6 +219,20 @@ class Loop:
             )
             self.say(f"saved {path}")
         self.accelerator.wait_for_everyone()
+
+    def _names(self, members: Sequence[int]) -> list[str]:
+        """The ids of the rows of these items, each once."""
+        return list(dict.fromkeys(self.table.names[d] for member in members for d in self.table.members(member)))
+
+    @functools.cached_property
+    def _passes(self) -> Passes:
+        return Passes(
+            loss=self.objective.loss,
+            table=self.table,
+            policy=self.policy,
+            capacity=self.config.data.max_length,
+            device=self.accelerator.device,
+        )
 
     @property
     def _loss_factor(self) -> float:

@@ -14,9 +14,10 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepReport:
-    """One line of metrics.jsonl, over all ranks. `loss` is the step's sum over its supervised tokens.
+    """One line of metrics.jsonl, over all ranks. `loss` is the step's sum over its normaliser: supervised tokens, or items.
 
-    `grad_norm` is taken before clipping; `entropy` (nats) and `accuracy` (target came first) are token means.
+    `grad_norm` is taken before clipping; `entropy` (nats) and `accuracy` (target came first) are token means. What a loss
+    reports of its own (`Outcome.metrics`) stands behind these, divided by its normaliser.
     """
 
     step: int
@@ -28,6 +29,12 @@ class StepReport:
     grad_norm: float
     entropy: float
     accuracy: float
+    own: dict[str, float]
+
+    def as_json(self) -> dict[str, float]:
+        """The line."""
+        line = asdict(self)
+        return line | line.pop("own")
 
 
 class Meter:
@@ -54,7 +61,7 @@ class Meter:
         if self._file is None:
             return
         try:
-            self._file.write(json.dumps(asdict(report), allow_nan=False) + "\n")
+            self._file.write(json.dumps(report.as_json(), allow_nan=False) + "\n")
             self._file.flush()
         except OSError as error:
             raise from_os_error(error, self._file.name) from error

@@ -7,20 +7,30 @@ answers before the first step: a family we would get wrong is refused, not train
 
 # ruff: noqa: N803 (names of tensors end in their shape letters)
 
-from typing import Any
+import contextlib
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from gcsl_train import goal_tokens
 from gcsl_train.collate import Batch
+from gcsl_train.divergence import Divergence, token_divergence
 from gcsl_train.errors import unsupported_model
 from gcsl_train.goal_tokens import GoalTokens
 from gcsl_train.head import LogitRule, TokenScores, token_logprobs
 
 
+class PolicyScores(NamedTuple):
+    """The scores of a pack's supervised tokens, and their divergence from a reference where one was given."""
+
+    tokens: TokenScores
+    divergence: Divergence | None
+
+
 class Policy(nn.Module):
-    """A causal language model (with or without an adapter) whose forward gives `TokenScores` for a `Batch`.
+    """A causal language model (with or without an adapter) whose forward gives `PolicyScores` for a `Batch`.
 
     `compute` is the dtype of matrix products: below float32 the body runs under autocast, so float32 adapters are
     multiplied in 16 bit while their gradients and updates stay float32. `goals` are those that are tokens, if any are: their
@@ -34,6 +44,7 @@ class Policy(nn.Module):
         self.goals = goals
         self.vocabulary = slice(goals.first if goals else None)
         self.rule = logit_rule(self.causal_lm.config)
+        self._adapted = True
 
     @property
     def causal_lm(self) -> Any:
@@ -45,14 +56,55 @@ class Policy(nn.Module):
         """The output layer, without the wrapper that trained tokens put around a tied one: its rows are frozen."""
         return goal_tokens.plain(self.causal_lm.get_output_embeddings())
 
-    def forward(self, batch: Batch) -> TokenScores:
-        """Scores of the supervised tokens of one pack, in the order of `batch.targets_S`."""
+    def forward(self, batch: Batch, reference_SH: Tensor | None = None) -> PolicyScores:
+        """Scores of the supervised tokens of one pack, in the order of `batch.targets_S`.
+
+        With the hidden states of a reference at the same tokens, the divergence from it too.
+        """
+        hidden_SH = self._supervised(batch)
+        weight_VH, bias_V = self._frozen_head()
+        scores = token_logprobs(hidden_SH, weight_VH, batch.targets_S, bias_V=bias_V, rule=self.rule)
+        if reference_SH is None:
+            return PolicyScores(scores, None)
+        divergence = token_divergence(hidden_SH, reference_SH, weight_VH, bias_V=bias_V, rule=self.rule)
+        return PolicyScores(scores, divergence)
+
+    def reference_logp(self, batch: Batch) -> Tensor:
+        """log p of the supervised tokens under the model without its adapter; no gradient, no dropout."""
+        with self._without_adapter():
+            hidden_SH = self._supervised(batch)
+            weight_VH, bias_V = self._frozen_head()
+            return token_logprobs(hidden_SH, weight_VH, batch.targets_S, bias_V=bias_V, rule=self.rule).logp_S
+
+    def reference_hidden(self, batch: Batch) -> Tensor:
+        """Hidden states (S, H) that predict the supervised tokens, without the adapter; no gradient, no dropout."""
+        with self._without_adapter():
+            return self._supervised(batch)
+
+    @contextlib.contextmanager
+    def _without_adapter(self) -> Iterator[None]:
+        was_training = self.training
+        self.eval()
+        try:
+            with torch.no_grad(), self.model.disable_adapter():
+                self._adapted = False
+                yield
+        finally:
+            self._adapted = True
+            self.train(was_training)
+
+    def _supervised(self, batch: Batch) -> Tensor:
+        """Hidden states (S, H) at the positions that predict supervised tokens, in the head's dtype."""
         hidden_TH = self.hidden(batch.ids_1T, batch.positions_1T, batch.cu_seqlens_N, batch.longest)
-        # The head is frozen, so no V x H gradient is made; adapters on the head itself are refused by `verify`.
+        return hidden_TH[batch.at_S].to(self.head.weight.dtype)
+
+    def _frozen_head(self) -> tuple[Tensor, Tensor | None]:
+        """Weight and bias of the head for the model's own vocabulary.
+
+        The head is frozen, so no V x H gradient is made; adapters on the head itself are refused by `verify`.
+        """
         weight_VH, bias_V = self.head.weight[self.vocabulary], self.head.bias
-        bias_V = None if bias_V is None else bias_V[self.vocabulary]
-        hidden_SH = hidden_TH[batch.at_S].to(weight_VH.dtype)
-        return token_logprobs(hidden_SH, weight_VH, batch.targets_S, bias_V=bias_V, rule=self.rule)
+        return weight_VH, None if bias_V is None else bias_V[self.vocabulary]
 
     def precision(self, device: torch.device) -> torch.autocast:
         """The autocast that the body runs under; it does nothing in float32."""
@@ -74,7 +126,7 @@ class Policy(nn.Module):
         return output.last_hidden_state[0]
 
     def _inputs(self, ids_1T: Tensor) -> dict[str, Tensor]:
-        if self.goals is None:
+        if self.goals is None or not self._adapted:  # without the adapter, goals have the rows that they began with
             return {"input_ids": ids_1T}
         return {"inputs_embeds": goal_tokens.embed(self.causal_lm.get_input_embeddings(), self.goals, ids_1T)}
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from gcsl_train import losses
 from gcsl_train import model as models
+from gcsl_train import objective
 from gcsl_train.config import Config
 from gcsl_train.meter import Say
 from gcsl_train.plan import plan
@@ -17,10 +17,10 @@ from gcsl_train.shards import check_trainable, read_manifest
 def preview(config: Config, *, say: Say) -> dict[str, Any]:
     """Counts of the run that `config` describes: examples, tokens and packs of the first epoch, and steps in all."""
     manifest = read_manifest(config.data.dataset)
-    losses.choose(config.run.loss, manifest.kind)
+    chosen = objective.choose(config.loss, manifest.kind)
     check_trainable(manifest)
     encoder = load_encoder(manifest, models.find(config.model.name), say=say)
-    table = load_table(config, manifest, encoder)
+    table = load_table(config, manifest, encoder, chosen)
     arguments = plan_arguments(config)
     packs = plan(
         table.lengths, seed=config.run.seed, epoch=0, capacity=config.data.max_length, window=arguments["window"]
@@ -28,7 +28,7 @@ def preview(config: Config, *, say: Say) -> dict[str, Any]:
     tokens, steps = int(table.lengths.sum()), total_steps(config, table)
     epoch_steps = -(-len(packs) // config.run.packs_per_step)
     return {
-        "examples": len(table.names),
+        "examples": table.examples,
         "dropped": table.dropped,
         "max_length": config.data.max_length,
         "longest": table.longest_seen,

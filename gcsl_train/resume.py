@@ -9,6 +9,7 @@ from gcsl_data.errors import DataError, UsageError
 from gcsl_train import checkpoint
 from gcsl_train.checkpoint import ADAPTER, Saved
 from gcsl_train.config import Config
+from gcsl_train.objective import Objective
 from gcsl_train.runfolder import RunFolder
 
 UNKNOWN = object()  # a value of a fingerprint that is not known yet
@@ -26,7 +27,9 @@ def check_out(run: RunFolder, resume: str) -> None:
     run.check_writable()
 
 
-def fingerprint(config: Config, *, dataset_id: str, sha256: str, dtype: str, total: int | None) -> dict[str, Any]:
+def fingerprint(
+    config: Config, *, objective: Objective, dataset_id: str, sha256: str, dtype: str, total: int | None
+) -> dict[str, Any]:
     """Everything that decides the numbers of a run, flat; devices and ranks are not in it.
 
     The length of the run (None: not known yet) counts only when the learning rate depends on it.
@@ -37,7 +40,7 @@ def fingerprint(config: Config, *, dataset_id: str, sha256: str, dtype: str, tot
         "model_sha256": sha256,
         "dtype": dtype,
         "steps": None if fixed_rate else UNKNOWN if total is None else total,
-        "loss": config.run.loss,
+        **{("loss" if name == "name" else f"loss_{name}"): value for name, value in objective.as_json().items()},
         **plan_arguments(config),
         **{f"lora_{name}": value for name, value in asdict(config.lora).items()},
         **asdict(config.optim),

@@ -112,7 +112,7 @@ class RunFolder:
         write_bytes(self.metrics, b"".join(kept))
 
 
-def description(source: Source, sha256: str, dataset_id: str, **counts: int) -> dict[str, Any]:
+def description(source: Source, sha256: str, dataset_id: str, **facts: Any) -> dict[str, Any]:
     """What run.json says beside the settings."""
     libraries = ("torch", "transformers", "peft", "accelerate", "safetensors", "tokenizers", "numpy", "pyarrow")
     return {
@@ -120,5 +120,5 @@ def description(source: Source, sha256: str, dataset_id: str, **counts: int) -> 
         "versions": {"python": platform.python_version(), **{name: version(name) for name in libraries}},
         "dataset_id": dataset_id,
         "model": {"name": source.name, "kind": source.kind, "sha256": sha256},
-        **counts,
+        **facts,
     }

@@ -6,12 +6,13 @@ from typing import Any
 import torch
 
 from gcsl_data.dataset.manifest import Manifest
-from gcsl_train import attention, checkpoint, goal_tokens, launch, losses, resume, runfolder
+from gcsl_train import attention, checkpoint, goal_tokens, launch, objective, resume, runfolder
 from gcsl_train import model as models
 from gcsl_train.config import Config
 from gcsl_train.goals import from_manifest
 from gcsl_train.loop import Loop
 from gcsl_train.meter import Say
+from gcsl_train.objective import Objective
 from gcsl_train.plan import count_steps
 from gcsl_train.policy import Policy, verify
 from gcsl_train.resume import plan_arguments
@@ -25,7 +26,7 @@ from gcsl_train.tokens import Encoder
 def train(config: Config, *, say: Say) -> RunFolder:
     """Train as `config` says; gives the run folder with its adapter. Raises the errors of gcsl_data.errors, and Stopped."""
     manifest = read_manifest(config.data.dataset)
-    losses.choose(config.run.loss, manifest.kind)
+    chosen = objective.choose(config.loss, manifest.kind)
     check_trainable(manifest)
     run = RunFolder(Path(config.run.out))
     resume.check_out(run, config.run.resume)
@@ -35,7 +36,7 @@ def train(config: Config, *, say: Say) -> RunFolder:
         if not accelerator.is_main_process:
             say = _silent
         say(_settings(config))
-        loop = _prepare(config, manifest, source, run, accelerator, say)
+        loop = _prepare(config, chosen, manifest, source, run, accelerator, say)
         accelerator.wait_for_everyone()  # until here every rank could see the folder as it was
         stopped = None
         try:
@@ -57,9 +58,10 @@ def load_encoder(manifest: Manifest, source: models.Source, *, say: Say) -> Enco
     return Encoder(tokenizer, manifest.format, goals=goal_tokens.add(tokenizer, from_manifest(manifest)))
 
 
-def load_table(config: Config, manifest: Manifest, encoder: Encoder) -> TokenTable:
-    """The tokens of the train split."""
-    return tokenise(read_examples(config.data.dataset, manifest), encoder, capacity=config.data.max_length)
+def load_table(config: Config, manifest: Manifest, encoder: Encoder, chosen: Objective) -> TokenTable:
+    """The tokens of the train split, as items of its kind; with prompts without goals where the loss wants them."""
+    bare = manifest.placement if chosen.loss.reference == "goal-free" else None
+    return tokenise(read_examples(config.data.dataset, manifest), encoder, capacity=config.data.max_length, bare=bare)
 
 
 def total_steps(config: Config, table: TokenTable) -> int:
@@ -68,13 +70,24 @@ def total_steps(config: Config, table: TokenTable) -> int:
 
 
 def _prepare(
-    config: Config, manifest: Manifest, source: models.Source, run: RunFolder, accelerator: Any, say: Say
+    config: Config,
+    chosen: Objective,
+    manifest: Manifest,
+    source: models.Source,
+    run: RunFolder,
+    accelerator: Any,
+    say: Say,
 ) -> Loop | None:
     """The run, ready for its next step; None when it is complete. All that can be refused early is."""
     dtype = models.pick_dtype(config.model.dtype, accelerator.device)
     saved = checkpoint.choose(run.checkpoints, config.run.resume, say=say)
     sha256 = models.weights_sha256(source) if saved else ""
-    identity = {"dataset_id": manifest.dataset_id, "sha256": sha256, "dtype": str(dtype)}
+    identity: dict[str, Any] = {
+        "objective": chosen,
+        "dataset_id": manifest.dataset_id,
+        "sha256": sha256,
+        "dtype": str(dtype),
+    }
     if saved:
         total = resume.expected_steps(config, run)
         resume.compare(saved, resume.fingerprint(config, **identity, total=total))
@@ -82,10 +95,11 @@ def _prepare(
             say(f"{run.path} is already complete (step {saved.position.step:,})")
             return None
     encoder = load_encoder(manifest, source, say=say)
-    table = load_table(config, manifest, encoder)
+    table = load_table(config, manifest, encoder, chosen)
     say(
-        f"{len(table.names):,} examples, {len(table.ids):,} tokens, {int(table.supervised.sum()):,} supervised; "
+        f"{table.examples:,} examples, {int(table.lengths.sum()):,} tokens, {int(table.supervised.sum()):,} supervised; "
         f"{table.dropped:,} longer than {config.data.max_length} were left out"
+        + "".join(f", {count:,} {reason}" for reason, count in table.filtered.items())
     )
     total = total_steps(config, table)
     if saved:
@@ -109,9 +123,10 @@ def _prepare(
         f"{sum(p.numel() for p in trained):,} trained parameters"
     )
     identity["sha256"] = sha256 = sha256 or models.weights_sha256(source)
-    counts = {"steps": total, "examples": len(table.names), "dropped": table.dropped}
+    counts = {"steps": total, "examples": table.examples, "dropped": table.dropped, "filtered": table.filtered}
     return Loop(
         config=config,
+        objective=chosen,
         total=total,
         run_folder=run,
         accelerator=accelerator,
@@ -127,7 +142,7 @@ def _prepare(
         book=from_manifest(manifest),
         saved=saved,
         fingerprint=resume.fingerprint(config, **identity, total=total),
-        description=runfolder.description(source, sha256, manifest.dataset_id, **counts),
+        description=runfolder.description(source, sha256, manifest.dataset_id, loss=chosen.as_json(), **counts),
     )
 
 

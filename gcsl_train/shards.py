@@ -1,6 +1,6 @@
 """The rows of a dataset: every shard checked against the manifest before a parser sees it, then read batch by batch."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,23 +11,24 @@ from gcsl_data.dataset import manifest as manifests
 from gcsl_data.dataset.goal import Message
 from gcsl_data.dataset.manifest import Manifest, verified_shard
 from gcsl_data.errors import DataError, UsageError
+from gcsl_train.kinds import LAYOUTS, Layout
 
-NEEDED = ("id", "prompt", "completion")
 SPLIT = "train"
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One training row: the prompt with its goal, what to answer, and how much it counts.
+    """One training row: the prompt with its goal, its answers (of a pair: the chosen, the rejected), and its numbers.
 
-    `goal` is read only where goals are special tokens, which must be known from the same characters in a log.
+    `goal` is what stands in the prompt, if anything does; `group` is what makes rows one item, where something does.
     """
 
     id: str
     prompt: str | list[Message]
-    completion: str | list[Message]
-    weight: float
+    answers: tuple[str | list[Message], ...]
+    numbers: Mapping[str, float]
     goal: str | None = None
+    group: str | None = None
 
 
 def read_manifest(folder: str | Path) -> Manifest:
@@ -59,18 +60,19 @@ def read_examples(folder: str | Path, manifest: Manifest, *, split: str = SPLIT)
     """The examples of one split, in the order of its shards.
 
     All shards are verified before the first row comes. Raises DataError (65) for a shard that is damaged, of another
-    schema, or holds a null where a value is needed; it names the shard and the row.
+    schema, or holds a null or a number that cannot be used; it names the shard and the row.
     """
     shards = manifest.split_shards(split)
     if not shards:
         names = ", ".join(s.name for s in manifest.splits) or "none"
         raise DataError("GT6501", f"{folder} has no split {split!r} (it has: {names}); build it again with one")
     paths = [verified_shard(folder, shard) for shard in shards]
+    layout = LAYOUTS[manifest.kind]
     for path, shard in zip(paths, shards, strict=True):
         rows = 0
         for row in _rows(path, manifest):
             rows += 1
-            yield _example(row, _needed(manifest), f"{shard.name} row {rows}")
+            yield _example(row, layout, _needed(manifest), f"{shard.name} row {rows}")
         if rows != shard.rows:
             raise DataError(
                 "GT6502", f"{path} has {rows} rows, the manifest says {shard.rows}; build the dataset again"
@@ -88,45 +90,73 @@ def _rows(path: Path, manifest: Manifest) -> Iterator[dict[str, Any]]:
 
 
 def _checked_columns(schema: pa.Schema, path: Path, manifest: Manifest) -> list[str]:
-    """The columns to read, after their types were found to be those of the manifest's format."""
-    needed = _needed(manifest)
+    """The columns to read, after their types were found to be those of the manifest's kind and format."""
+    layout, needed = LAYOUTS[manifest.kind], _needed(manifest)
     for name in needed:
         if name not in schema.names:
             raise DataError("GT6504", f"{path} has no column {name!r}; build the dataset again")
     fits = _is_text if manifest.format == "text" else _is_messages
-    for name in ("prompt", "completion"):
-        if not fits(schema.field(name).type):
-            found = schema.field(name).type
+    for name in ("prompt", *layout.responses):
+        found = schema.field(name).type
+        inner = found.value_type if name == layout.several and _is_list(found) else found
+        if not fits(inner) or (name == layout.several and not _is_list(found)):
             raise DataError("GT6504", f"{path}: column {name!r} is {found}, but the manifest says {manifest.format}")
-    if "goal" in needed and not _is_text(schema.field("goal").type):
-        raise DataError("GT6504", f"{path}: column 'goal' is {schema.field('goal').type}, expected text")
-    return [*needed, "weight"] if "weight" in schema.names else list(needed)
+    optional = [name for name in ("goal", *layout.numbers) if name in schema.names and name not in needed]
+    for name in (*needed, *optional):
+        found = schema.field(name).type
+        if name in ("id", "goal", layout.group) and not _is_text(found):
+            raise DataError("GT6504", f"{path}: column {name!r} is {found}, expected text")
+        if name in layout.numbers and not _is_number(found):
+            raise DataError("GT6504", f"{path}: column {name!r} is {found}, expected a number")
+    return [*needed, *optional]
 
 
 def _needed(manifest: Manifest) -> tuple[str, ...]:
     """The columns that a row cannot do without."""
-    return (*NEEDED, "goal") if manifest.fit.form == "token" else NEEDED
+    needed = LAYOUTS[manifest.kind].needed
+    return (*needed, "goal") if manifest.fit.form == "token" else needed
 
 
 def _is_text(kind: pa.DataType) -> bool:
     return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
 
 
+def _is_number(kind: pa.DataType) -> bool:
+    return pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind)
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return pa.types.is_list(kind) or pa.types.is_large_list(kind)
+
+
 def _is_messages(kind: pa.DataType) -> bool:
-    if not (pa.types.is_list(kind) or pa.types.is_large_list(kind)) or not pa.types.is_struct(kind.value_type):
+    if not _is_list(kind) or not pa.types.is_struct(kind.value_type):
         return False
     fields = {field.name: field.type for field in kind.value_type}
     return all(name in fields and _is_text(fields[name]) for name in ("role", "content"))
 
 
-def _example(row: dict[str, Any], needed: tuple[str, ...], where: str) -> Example:
-    turns = [t for side in (row["prompt"], row["completion"]) if isinstance(side, list) for t in side]
-    if any(row[name] is None for name in needed) or any(t is None or None in t.values() for t in turns):
+def _example(row: dict[str, Any], layout: Layout, needed: tuple[str, ...], where: str) -> Example:
+    missing = any(row[name] is None for name in needed)
+    answers = () if missing else (*(row[n] for n in layout.answers), *(row[layout.several] if layout.several else ()))
+    turns = [t for side in (row["prompt"], *answers) if isinstance(side, list) for t in side]
+    if missing or None in answers or any(t is None or None in t.values() for t in turns):
         raise DataError("GT6505", f"{where}: a null in {_listed(needed)}; build the dataset again")
-    weight = row.get("weight")
-    return Example(
-        row["id"], row["prompt"], row["completion"], 1.0 if weight is None else float(weight), row.get("goal")
-    )
+    if layout.several and not row[layout.several]:
+        raise DataError("GT6505", f"{where}: {layout.several} is an empty list; build the dataset again")
+    numbers = {name: _number(row, name, layout, where) for name in layout.numbers}
+    group = row[layout.group] if layout.group else None
+    return Example(row["id"], row["prompt"], answers, numbers, row.get("goal"), group)
+
+
+def _number(row: dict[str, Any], name: str, layout: Layout, where: str) -> float:
+    number = layout.numbers[name]
+    found = row.get(name)
+    value = number.default if found is None else float(found)
+    assert value is not None  # a null where none may be was found before
+    if not number.holds(value):
+        raise DataError("GT6531", f"{where} ({row['id']}): {name} is {value}, expected {number.wanted}; build it again")
+    return value
 
 
 def _listed(names: tuple[str, ...]) -> str:

@@ -18,7 +18,7 @@ def test_flags_win_over_the_file_and_the_file_over_the_defaults(tmp_path):
 
 def test_the_defaults_are_the_documented_ones():
     config = resolve(None, NEEDED)
-    assert (config.run.epochs, config.run.save_every, config.run.resume, config.run.loss) == (1, 100, "never", "sft")
+    assert (config.run.epochs, config.run.save_every, config.run.resume, config.loss.name) == (1, 100, "never", "sft")
     assert (config.lora.rank, config.lora.alpha, config.lora.dropout, config.lora.target_modules) == (
         16,
         32,

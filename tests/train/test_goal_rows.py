@@ -99,7 +99,7 @@ def test_only_adapters_and_goal_rows_get_a_gradient_and_no_matrix_as_large_as_th
     policy, table, _ = prepared(base, token_dataset)
     batch = collate(table, (0, 1, 2, 3))
     with Shapes() as ours:
-        policy.train()(batch).logp_S.sum().backward()
+        policy.train()(batch).tokens.logp_S.sum().backward()
     assert not large(ours.seen, policy)
     names = {name for name, p in policy.named_parameters() if p.grad is not None}
     assert names == {name for name, p in policy.named_parameters() if p.requires_grad}
@@ -120,13 +120,13 @@ def test_scores_and_gradients_are_those_of_full_logits_without_the_goals(base, t
     batch = collate(table, (0, 1, 2, 3, 4))
     trained = [p for p in policy.parameters() if p.requires_grad]
     upstream_S = torch.linspace(-1, 1, len(batch.targets_S))
-    ours = policy(batch)
+    ours = policy(batch).tokens
     our_grads = torch.autograd.grad((ours.logp_S * upstream_S).sum(), trained)
     # The reference: peft's own forward on each document alone, all logits, the goals' columns cut off. The head is frozen.
     head = goal_tokens.plain(policy.causal_lm.get_output_embeddings())
     hidden = []
     for member in range(5):
-        ids = torch.from_numpy(table.document(member).astype("int64"))
+        ids = torch.from_numpy(table.documents[member].astype("int64"))
         one = torch.tensor([0, len(ids)], dtype=torch.int32)
         lengths = {"cu_seq_lens_q": one, "cu_seq_lens_k": one, "max_length_q": len(ids), "max_length_k": len(ids)}
         hidden.append(policy.causal_lm.base_model(input_ids=ids[None], use_cache=False, **lengths).last_hidden_state[0])

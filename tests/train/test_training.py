@@ -58,12 +58,12 @@ def test_a_reported_loss_is_that_of_plain_forwards_through_the_reloaded_adapter(
     fourth = next(steps(table.lengths, seed=0, capacity=128, packs_per_step=2, after=3))
     total, tokens = 0.0, 0
     for member in (m for pack in fourth.packs for m in pack):
-        ids = torch.from_numpy(table.document(member).astype("int64"))
+        ids = torch.from_numpy(table.documents[member].astype("int64"))
         answer = len(ids) - int(table.prompt_lengths[member])
         with torch.no_grad():
             logits = reloaded(input_ids=ids[None]).logits[0, -answer - 1 : -1]
         nll = torch.nn.functional.cross_entropy(logits, ids[-answer:], reduction="sum")
-        total += float(nll) * float(table.weights[member])
+        total += float(nll) * float(table.numbers["weight"][member])
         tokens += answer
     assert reported["supervised_tokens"] == tokens
     assert reported["loss"] == pytest.approx(total / tokens, rel=1e-5)

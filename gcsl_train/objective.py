@@ -1,0 +1,65 @@
+"""The loss of a run: found by its name, with its settings checked before anything is loaded."""
+
+import inspect
+import math
+from dataclasses import dataclass
+from typing import Any, get_args
+
+from gcsl_data.errors import UsageError
+from gcsl_train import config
+from gcsl_train.errors import nearest
+from gcsl_train.loss import Loss, Outcome, Scored
+from gcsl_train.losses import LOSSES
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """A loss together with all its settings."""
+
+    name: str
+    loss: Loss
+    settings: dict[str, float | str]
+
+    def total(self, pack: Scored) -> Outcome:
+        """The loss of one pack."""
+        return self.loss.total(pack, **self.settings)
+
+    def as_json(self) -> dict[str, Any]:
+        """What a run records of it; every setting that decides its value is in it."""
+        loss = self.loss
+        return {"name": self.name, "normaliser": loss.normaliser, "reference": loss.reference, **self.settings}
+
+
+def choose(asked: config.Loss, kind: str) -> Objective:
+    """The objective for a dataset of that kind.
+
+    Raises UsageError (2) for an unknown loss, one that takes another kind of dataset, and settings that it does not have.
+    """
+    loss = LOSSES.get(asked.name)
+    if loss is None:
+        raise UsageError("GT0201", f"unknown loss {asked.name!r}; {nearest(asked.name, list(LOSSES))}")
+    if loss.kind != kind:
+        fitting = ", ".join(name for name, other in LOSSES.items() if other.kind == kind)
+        raise UsageError(
+            "GT0202",
+            f"loss {asked.name!r} takes datasets of kind {loss.kind!r}, this one is {kind!r}; "
+            f"choose a --loss for it ({fitting}), or expand the log with another --formulation",
+        )
+    known = loss.settings
+    for name in asked.settings:
+        if name not in known:
+            hint = nearest(name, list(known)) if known else "it has no settings"
+            raise UsageError("GT0226", f"loss {asked.name!r} has no setting {name!r}; {hint}")
+    settings = {name: _checked(name, asked.settings.get(name, p.default), p) for name, p in known.items()}
+    return Objective(asked.name, loss, settings)
+
+
+def _checked(name: str, value: Any, parameter: inspect.Parameter) -> float | str:
+    """A setting of the type that its loss wants: one of some words, or a finite number that is not negative."""
+    if words := get_args(parameter.annotation):
+        if value not in words:
+            raise UsageError("GT0227", f"loss.{name} must be one of {', '.join(words)}, found {value!r}")
+        return value
+    if type(value) not in (int, float) or not math.isfinite(value) or value < 0:
+        raise UsageError("GT0227", f"loss.{name} must be a finite number that is not negative, found {value!r}")
+    return float(value)
