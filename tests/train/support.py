@@ -124,8 +124,48 @@ def make_dataset(folder: Path, rows: Sequence[dict[str, Any]], *, text: bool = F
         "part": 0,
     }
     full = [{**filler, "row": number, **row} for number, row in enumerate(rows, start=1)]
-    schema = pa.schema(list(kinds.items()))
-    table = pa.Table.from_pylist(full, schema=schema)
+    return _finished(folder, full, pa.schema(list(kinds.items())), text=text, **changes)
+
+
+def make_kind_rows(kind: str, count: int, *, text: bool = False) -> list[dict[str, Any]]:
+    """Rows for other methods: the next word is the better answer, others are worse. Groups have three responses each."""
+    rows = []
+    for number in range(count):
+        asked = number // 3 if kind == "groups" else number
+        word, better = (WORDS[(asked + i) % len(WORDS)] for i in (0, 1))
+        question = f"Say the next word after {word}" + " please" * (asked % 4)
+        worse = [" ".join([WORDS[(asked + i) % len(WORDS)]] * (1 + i % 3)) for i in (3, 5, 7)]
+        prompt: Any = question if text else [{"role": "user", "content": question}]
+        good, *bad = [a if text else [{"role": "assistant", "content": a}] for a in (better, *worse)]
+        own = {
+            "pairs": {"chosen": good, "rejected": bad[0], "smoothing": 0.05 * (number % 3)},
+            "multi-negative": {"chosen": good, "rejected": bad[: 1 + number % 3]},
+            "unpaired": {"completion": (good, bad[0])[number % 2], "label": number % 2 == 0},
+            "groups": {"completion": (good, *bad)[number % 3], "advantage": (1.1, -0.3, -0.8)[number % 3]},
+        }[kind]
+        rows.append({"id": f"{number:016x}", "prompt": prompt, "weight": 1.0, "group": f"g{asked}", **own})
+    return rows
+
+
+def make_kind_dataset(
+    folder: Path, kind: str, rows: Sequence[dict[str, Any]] | None = None, /, *, text: bool = False, **changes: Any
+) -> Path:
+    """A finished dataset of a kind for other methods."""
+    rows = make_kind_rows(kind, 24, text=text) if rows is None else rows
+    turns = pa.string() if text else TURNS
+    types = {"id": pa.string(), "prompt": turns, "completion": turns, "chosen": turns, "group": pa.string()}
+    types |= {"rejected": pa.list_(turns) if kind == "multi-negative" else turns, "label": pa.bool_()}
+    numbers = {name: pa.float64() for name in ("weight", "smoothing", "advantage")}
+    schema = pa.schema([(name, type_) for name, type_ in {**types, **numbers}.items() if name in rows[0]])
+    plain = make_manifest(Shard(name="data/x", split="train", rows=1, bytes=1, sha256=""), schema, text=text)
+    fit = dataclasses.replace(plain.fit, form=None, rule=None, bins_asked=None, decimals=None, thresholds=())
+    goal_free = {"inference_goal": None, "inference_text": None, "goals": (), "templates": {}, "fit": fit}
+    return _finished(folder, rows, schema, text=text, **{"kind": kind, "formulation": kind, **goal_free, **changes})
+
+
+def _finished(folder: Path, rows: Sequence[dict[str, Any]], schema: pa.Schema, *, text: bool, **changes: Any) -> Path:
+    """Write rows as the one shard of a dataset, and its manifest."""
+    table = pa.Table.from_pylist(rows, schema=schema)
     (folder / "data").mkdir(parents=True)
     name = "data/train-00000-of-00001.arrow"
     with pa.ipc.new_file(str(folder / name), schema) as writer:
