@@ -1,0 +1,147 @@
+"""Whole runs of every loss: what they record, that they go on exactly, and what is refused before anything is written."""
+
+import json
+import shutil
+
+import pytest
+
+from gcsl_train.losses import LOSSES
+
+from .support import command, make_dataset, make_kind_dataset, make_kind_rows, make_rows, metrics
+from .test_bad_input import refused
+from .test_processes import start_two
+
+FLAGS = ("--max-length", 192, "--packs-per-step", 3, "--learning-rate", 1e-2)
+EVERY_RUN = [
+    "step", "loss", "tokens", "supervised_tokens", "tokens_per_s", "lr", "grad_norm", "entropy", "accuracy",
+]  # fmt: skip
+OWN = {
+    "kl": ["kl"],
+    "iw-sft": ["importance"],
+    "iw-sft-token": ["importance"],
+    "gft": ["rectified"],
+    "kto": ["margin", "kl"],
+    **{name: ["margin", "preferred"] for name in ("dpo", "cdpo", "simpo", "alphadpo", "sdpo")},
+}
+
+
+def dataset_for(name, folder):
+    kind = LOSSES[name].kind
+    return make_dataset(folder, make_rows(30)) if kind == "examples" else make_kind_dataset(folder, kind)
+
+
+def without_times(lines):
+    return [{name: value for name, value in line.items() if name != "tokens_per_s"} for line in lines]
+
+
+@pytest.mark.parametrize("name", list(LOSSES))
+def test_a_run_records_its_loss_and_goes_on_bit_for_bit(name, model, tmp_path):
+    dataset = dataset_for(name, tmp_path / "d")
+    words = (dataset, "--model", model, *FLAGS, "--loss", name, "--max-steps", 4, "--save-every", 2)
+    words = (*words, "--lora-dropout", 0.1)
+    assert command(*words, "--out", tmp_path / "whole") == 0
+    shutil.copytree(tmp_path / "whole", tmp_path / "cut")
+    shutil.rmtree(tmp_path / "cut" / "checkpoints" / "step-4")
+    shutil.rmtree(tmp_path / "cut" / "adapter")
+    assert command(*words, "--out", tmp_path / "cut", "--resume", "auto") == 0
+    lines = metrics(tmp_path / "whole")
+    assert without_times(metrics(tmp_path / "cut")) == without_times(lines)
+    weights = "adapter/adapter_model.safetensors"
+    assert (tmp_path / "cut" / weights).read_bytes() == (tmp_path / "whole" / weights).read_bytes()
+
+    assert list(lines[0]) == [*EVERY_RUN, *OWN.get(name, [])]
+    assert all(line["grad_norm"] > 0 for line in lines)
+    record = json.loads((tmp_path / "whole" / "run.json").read_text())
+    declared = LOSSES[name]
+    assert record["loss"] == {
+        "name": name,
+        "normaliser": declared.normaliser,
+        "reference": declared.reference,
+        **{setting: parameter.default for setting, parameter in declared.settings.items()},
+    }
+    carried = json.loads((tmp_path / "whole" / "checkpoints" / "step-4" / "state.json").read_text())["loss_state"]
+    assert len(carried) == {"alphadpo": 2, "kto": 1}.get(name, 0)
+
+
+@pytest.mark.parametrize("name", ["alphadpo", "kto", "kl"])
+def test_two_processes_give_the_losses_of_one(name, model, tmp_path):
+    dataset = dataset_for(name, tmp_path / "d")
+    words = (dataset, "--model", model, *FLAGS, "--loss", name, "--max-steps", 4)
+    assert command(*words, "--out", tmp_path / "one") == 0
+    process = start_two(*words, "--out", tmp_path / "two")
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    one, two = metrics(tmp_path / "one"), metrics(tmp_path / "two")
+    for field in ("loss", "grad_norm", "entropy", *OWN[name]):
+        expected = [line[field] for line in one]
+        assert [line[field] for line in two] == pytest.approx(expected, rel=2e-5, abs=1e-7), field
+
+
+@pytest.mark.parametrize("name", ["dpo", "simpo", "sdpo"])
+def test_training_teaches_to_prefer_the_chosen(name, model, tmp_path):
+    dataset = dataset_for(name, tmp_path / "d")
+    words = (dataset, "--model", model, "--max-length", 192, "--loss", name, "--epochs", 6, "--learning-rate", 5e-3)
+    assert command(*words, "--out", tmp_path / "run") == 0
+    lines = metrics(tmp_path / "run")
+    assert lines[-1]["preferred"] > 0.9
+    assert lines[-1]["margin"] > lines[0]["margin"] + 0.5
+
+
+def test_settings_come_from_flags_and_from_a_file(model, tmp_path, capsys):
+    dataset = dataset_for("simpo", tmp_path / "d")
+    (tmp_path / "run.toml").write_text('[loss]\nname = "simpo"\nbeta = 3\ngamma = 1.0\n')
+    words = (dataset, "--model", model, "--config", tmp_path / "run.toml", "--max-steps", 1)
+    assert command(*words, "--set", "loss.gamma=0.25", "--set", "data.max-length=256", "--out", tmp_path / "run") == 0
+    err = capsys.readouterr().err
+    assert err.startswith("settings: max-length 256, max-steps 1, loss simpo, loss.beta 3, loss.gamma 0.25 (")
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert record["loss"] == {
+        "name": "simpo", "normaliser": "items", "reference": "none", "beta": 3.0, "gamma": 0.25,
+    }  # fmt: skip
+    assert record["config"]["loss"] == {"name": "simpo", "beta": 3, "gamma": 0.25}
+    resumed = (*words, "--out", tmp_path / "run", "--resume", "auto")
+    refused(capsys, *resumed, status=65, said="capacity 256 then, 2048 now, loss_gamma 0.25 then, 1.0 now")
+
+
+@pytest.mark.parametrize(
+    ("kind", "flags", "said"),
+    [
+        ("pairs", (), "loss 'sft' takes datasets of kind 'examples', this one is 'pairs'"),
+        ("pairs", (), "(dpo, cdpo, simpo, alphadpo)"),
+        ("unpaired", ("--loss", "dpo"), "choose a --loss for it (kto)"),
+        ("pairs", ("--loss", "dppo"), "unknown loss 'dppo'; did you mean 'dpo'?"),
+        ("pairs", ("--loss", "dpo", "--set", "loss.gamma=1"), "loss 'dpo' has no setting 'gamma'; known: beta"),
+        ("pairs", ("--loss", "dpo", "--set", "loss.beta=-1"), "loss.beta must be a finite number that is not negative"),
+        ("pairs", ("--loss", "dpo", "--set", "beta=1"), "--set takes PART.NAME=VALUE, as in loss.beta=0.2"),
+        ("pairs", ("--loss", "dpo", "--set", "los.beta=1"), "unknown part 'los'; did you mean 'loss'"),
+        ("pairs", ("--loss", "dpo", "--set", "optim.clip=high"), "optim.clip must be of type float"),
+    ],
+)
+def test_what_does_not_fit_is_refused_before_anything_is_loaded(kind, flags, said, tmp_path, capsys):
+    dataset = make_kind_dataset(tmp_path / "d", kind)
+    words = (dataset, "--model", tmp_path / "none", "--out", tmp_path / "run", *flags)
+    refused(capsys, *words, status=2, said=said)
+    refused(capsys, "plan", dataset, "--model", tmp_path / "none", *flags, status=2, said=said)
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_advantage_that_is_no_number_is_refused_by_row(model, tmp_path, capsys):
+    rows = make_kind_rows("groups", 6)
+    rows[4]["advantage"] = float("nan")
+    dataset = make_kind_dataset(tmp_path / "d", "groups", rows)
+    words = (dataset, "--model", model, "--loss", "gft", "--out", tmp_path / "run")
+    refused(capsys, *words, status=65, said=f"row 5 ({rows[4]['id']}): advantage is nan, expected a finite number")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_step_that_is_not_finite_names_rows_of_pairs_once(model, tmp_path, capsys):
+    dataset = dataset_for("dpo", tmp_path / "d")
+    words = (dataset, "--model", model, "--max-length", 192, "--loss", "dpo", "--out", tmp_path / "run")
+    refused(capsys, *words, "--learning-rate", 1e30, "--warmup", 0, "--epochs", 9, status=70, said="step 2: loss")
+
+
+def test_the_plan_of_a_loss_counts_its_items(model, tmp_path, capsys):
+    dataset = dataset_for("gft", tmp_path / "d")
+    assert command("plan", dataset, "--model", model, "--loss", "gft", "--json", *FLAGS[:4]) == 0
+    counts = json.loads(capsys.readouterr().out)
+    assert (counts["examples"], counts["dropped"]) == (24, 0)
