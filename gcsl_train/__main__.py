@@ -24,14 +24,10 @@ RunArg = Annotated[str | None, typer.Argument(metavar="RUN", help="run folder ma
 ModelOpt = Annotated[str | None, typer.Option("--model", help="hub id, model folder or .gguf file")]
 OutOpt = Annotated[str | None, typer.Option("--out", "-o", help="run folder to make")]
 ConfigOpt = Annotated[str | None, typer.Option("--config", help="TOML file with the same settings, nested")]
-LossOpt = Annotated[
-    str | None,
-    typer.Option(help="[sft] kl, dft, iw-sft, iw-sft-token, gft, dpo, cdpo, simpo, alphadpo, sdpo, kto"),
-]
-SetOpt = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="PART.NAME=VALUE", help="any setting, as loss.beta=0.2; may be repeated"),
-]
+_LOSSES = "[sft] kl, dft, iw-sft, iw-sft-token, gft, dpo, cdpo, simpo, alphadpo, sdpo, kto"
+LossOpt = Annotated[str | None, typer.Option(help=_LOSSES)]
+_SET = "any setting, as loss.beta=0.2; may be repeated"
+SetOpt = Annotated[list[str] | None, typer.Option("--set", metavar="PART.NAME=VALUE", help=_SET)]
 IntOpt = int | None
 FloatOpt = float | None
 

@@ -12,6 +12,7 @@ Shape letters: T tokens of the pack, N documents, S supervised tokens.
 
 # ruff: noqa: N815 (names of tensors end in their shape letters)
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -56,15 +57,14 @@ def collate(table: TokenTable, pack: Pack, view: View = "own") -> Batch:
 
     An empty pack becomes one token without a target, so that a rank with nothing to do still takes part in the step.
     """
-    members = [(place, document) for place, item in enumerate(pack) for document in table.members(item)]
-    documents = [document for _, document in members]
+    documents = table.documents_of(pack)
     parts = [_prompt_and_answer(table, document, view) for document in documents]
     rows = [np.concatenate(part) for part in parts] or [np.zeros(1, dtype=np.int32)]
     starts = [max(len(prompt), 1) for prompt, _ in parts] or [1]
     lengths = [len(row) for row in rows]
     ends = np.cumsum(lengths)
     at = [np.arange(end - n + first, end) - 1 for end, n, first in zip(ends, lengths, starts, strict=True)]
-    item_N = np.asarray([place for place, _ in members], dtype=np.int64)
+    item_N = np.repeat(np.arange(len(pack)), [len(table.members(item)) for item in pack])
     return Batch(
         ids_1T=torch.from_numpy(np.concatenate(rows).astype(np.int64))[None],
         positions_1T=torch.from_numpy(np.concatenate([np.arange(n, dtype=np.int64) for n in lengths]))[None],
@@ -80,7 +80,7 @@ def collate(table: TokenTable, pack: Pack, view: View = "own") -> Batch:
     )
 
 
-def mismatched_packs(table: TokenTable, pack: Pack, *, capacity: int) -> list[Pack]:
+def mismatched_packs(table: TokenTable, pack: Sequence[int], *, capacity: int) -> list[Pack]:
     """The items of a pack in as many packs as their mismatched documents need; those that fit in none are left out.
 
     There is always one pack, if only an empty one.

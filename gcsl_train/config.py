@@ -60,7 +60,10 @@ class Optim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """Where the run goes and how long it is; `packs_per_step` counts packs over all ranks, `max_steps` wins over `epochs`."""
+    """Where the run goes and how long it is; `packs_per_step` counts packs over all ranks, `max_steps` wins over `epochs`.
+
+    `store_reference` computes what a loss needs of its reference once, before the first step, instead of at each step.
+    """
 
     out: str
     max_steps: int | None = None
@@ -69,6 +72,7 @@ class Run:
     seed: int = 0
     save_every: int = 100
     resume: str = "never"
+    store_reference: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,17 +6,16 @@ carries tensors; it neither loads data, nor scales losses, nor counts accumulati
 """
 
 import contextlib
-import functools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 
 from gcsl_data.errors import TrainingError
-from gcsl_train import adapter, checkpoint
+from gcsl_train import adapter, checkpoint, reference
 from gcsl_train.checkpoint import Position
 from gcsl_train.config import Config
 from gcsl_train.goals import GoalBook
@@ -58,6 +57,7 @@ class Loop:
     saved: checkpoint.Saved | None
     fingerprint: dict[str, Any]
     description: dict[str, Any]
+    passes: Passes
     loss_state: State = ()
 
     def run(self, signals: StopSignals) -> None:
@@ -66,6 +66,7 @@ class Loop:
         Raises TrainingError (70) before the weights change when a loss or gradient is not finite, and Stopped after a
         checkpoint when a signal asked for it.
         """
+        stored = self._stored_reference()
         signals.defer()
         position = self._resume()
         main = self.accelerator.is_main_process
@@ -73,6 +74,9 @@ class Loop:
             self.run_folder.begin(self.config, self.book, self.description)
             self.run_folder.cut_metrics(position.step)
             checkpoint.drop_after(self.run_folder.checkpoints, position.step)
+            if stored is not None:
+                stored.write(self.run_folder.reference)
+        self.passes = replace(self.passes, stored=stored)
         meter = Meter(self.run_folder.metrics, total=self.total, active=main, say=self.say)
         try:
             self._steps(position, meter, signals)
@@ -147,14 +151,14 @@ class Loop:
         parts = []
         for number, pack in enumerate(mine):
             self._seed(step, number)
-            parts.append(self._passes.sums(statistic, pack))
+            parts.append(self.passes.sums(statistic, pack))
         sums = torch.stack(parts).sum(dim=0).to(self.accelerator.device)
         self.loss_state = statistic.carry(self.loss_state, self.accelerator.reduce(sums, reduction="sum").tolist())
 
     def _pack(self, step: int, number: int, pack: Pack, divisor: int, sums: Sums) -> list[str]:
         """Forward and backward of one pack; adds to `sums` and gives the ids of rows whose loss is not finite."""
         self._seed(step, number)
-        scored, scores = self._passes.learning(self.model, pack, self.loss_state)
+        scored, scores = self.passes.learning(self.model, pack, self.loss_state)
         outcome = self.objective.total(scored)
         # Data parallelism averages gradients over ranks; times world and over the step's divisor makes that its mean.
         (outcome.total * (self._loss_factor * self.accelerator.num_processes / divisor)).backward()
@@ -224,15 +228,16 @@ class Loop:
         """The ids of the rows of these items, each once."""
         return list(dict.fromkeys(self.table.names[d] for member in members for d in self.table.members(member)))
 
-    @functools.cached_property
-    def _passes(self) -> Passes:
-        return Passes(
-            loss=self.objective.loss,
-            table=self.table,
-            policy=self.policy,
-            capacity=self.config.data.max_length,
-            device=self.accelerator.device,
-        )
+    def _stored_reference(self) -> reference.Stored | None:
+        """The reference's log-probabilities, where they are to be stored: those of the run that is resumed, or new ones."""
+        if not self.config.run.store_reference:
+            return None
+        loss, path = self.objective.loss, self.run_folder.reference
+        if self.saved and (stored := reference.read(path, self.table, loss, say=self.say)):
+            return stored
+        self.say("computing the reference of all answers ...")
+        capacity = self.config.data.max_length
+        return reference.compute(self.table, self.policy, loss, capacity=capacity, accelerator=self.accelerator)
 
     @property
     def _loss_factor(self) -> float:

@@ -30,10 +30,11 @@ class Objective:
         return {"name": self.name, "normaliser": loss.normaliser, "reference": loss.reference, **self.settings}
 
 
-def choose(asked: config.Loss, kind: str) -> Objective:
+def choose(asked: config.Loss, kind: str, *, store_reference: bool = False) -> Objective:
     """The objective for a dataset of that kind.
 
-    Raises UsageError (2) for an unknown loss, one that takes another kind of dataset, and settings that it does not have.
+    Raises UsageError (2) for an unknown loss, one that takes another kind of dataset, settings that it does not have, and a
+    reference to be stored that it does not need or that is too large.
     """
     loss = LOSSES.get(asked.name)
     if loss is None:
@@ -45,6 +46,9 @@ def choose(asked: config.Loss, kind: str) -> Objective:
             f"loss {asked.name!r} takes datasets of kind {loss.kind!r}, this one is {kind!r}; "
             f"choose a --loss for it ({fitting}), or expand the log with another --formulation",
         )
+    if store_reference and loss.reference != "same-prompt":
+        why = "has no reference" if loss.reference == "none" else "needs its reference's whole predictions"
+        raise UsageError("GT0229", f"loss {asked.name!r} {why}, so none can be stored; leave run.store_reference out")
     known = loss.settings
     for name in asked.settings:
         if name not in known:

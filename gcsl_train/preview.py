@@ -17,7 +17,7 @@ from gcsl_train.shards import check_trainable, read_manifest
 def preview(config: Config, *, say: Say) -> dict[str, Any]:
     """Counts of the run that `config` describes: examples, tokens and packs of the first epoch, and steps in all."""
     manifest = read_manifest(config.data.dataset)
-    chosen = objective.choose(config.loss, manifest.kind)
+    chosen = objective.choose(config.loss, manifest.kind, store_reference=config.run.store_reference)
     check_trainable(manifest)
     encoder = load_encoder(manifest, models.find(config.model.name), say=say)
     table = load_table(config, manifest, encoder, chosen)

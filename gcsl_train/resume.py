@@ -41,6 +41,7 @@ def fingerprint(
         "dtype": dtype,
         "steps": None if fixed_rate else UNKNOWN if total is None else total,
         **{("loss" if name == "name" else f"loss_{name}"): value for name, value in objective.as_json().items()},
+        "store_reference": config.run.store_reference,
         **plan_arguments(config),
         **{f"lora_{name}": value for name, value in asdict(config.lora).items()},
         **asdict(config.optim),

@@ -5,6 +5,7 @@ RUN/adapter/         what PEFT loads: weights, config, model card; written at th
 RUN/goals.json       the goals, where they stand in a prompt, which one to ask for
 RUN/run.json         settings, versions, dataset id, model name and hash
 RUN/checkpoints/     step-N/, what --resume reads
+RUN/reference.safetensors   log-probabilities of the reference, where they are stored
 """
 
 import json
@@ -49,6 +50,11 @@ class RunFolder:
     def record(self) -> Path:
         """Settings and versions."""
         return self.path / "run.json"
+
+    @property
+    def reference(self) -> Path:
+        """Log-probabilities of the reference, where they are stored."""
+        return self.path / "reference.safetensors"
 
     @property
     def checkpoints(self) -> Path:

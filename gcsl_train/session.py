@@ -13,6 +13,7 @@ from gcsl_train.goals import from_manifest
 from gcsl_train.loop import Loop
 from gcsl_train.meter import Say
 from gcsl_train.objective import Objective
+from gcsl_train.passes import Passes
 from gcsl_train.plan import count_steps
 from gcsl_train.policy import Policy, verify
 from gcsl_train.resume import plan_arguments
@@ -26,7 +27,7 @@ from gcsl_train.tokens import Encoder
 def train(config: Config, *, say: Say) -> RunFolder:
     """Train as `config` says; gives the run folder with its adapter. Raises the errors of gcsl_data.errors, and Stopped."""
     manifest = read_manifest(config.data.dataset)
-    chosen = objective.choose(config.loss, manifest.kind)
+    chosen = objective.choose(config.loss, manifest.kind, store_reference=config.run.store_reference)
     check_trainable(manifest)
     run = RunFolder(Path(config.run.out))
     resume.check_out(run, config.run.resume)
@@ -142,6 +143,9 @@ def _prepare(
         book=from_manifest(manifest),
         saved=saved,
         fingerprint=resume.fingerprint(config, **identity, total=total),
+        passes=Passes(
+            loss=chosen.loss, table=table, policy=policy, capacity=config.data.max_length, device=accelerator.device
+        ),
         description=runfolder.description(source, sha256, manifest.dataset_id, loss=chosen.as_json(), **counts),
     )
 

@@ -7,7 +7,7 @@ pair, a chosen response with its negatives, a group. Shape letters: D documents,
 import functools
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,6 +83,10 @@ class TokenTable:
     def members(self, item: int) -> range:
         """The documents of an item."""
         return range(int(self.items[item]), int(self.items[item + 1]))
+
+    def documents_of(self, pack: Sequence[int]) -> list[int]:
+        """The documents of some items, in their order."""
+        return [document for item in pack for document in self.members(item)]
 
     def prompt(self, document: int) -> np.ndarray:
         """The token ids of a document's prompt."""

@@ -44,3 +44,11 @@ def base(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 @pytest.fixture(scope="session")
 def token_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_token_dataset(tmp_path_factory.mktemp("tokens") / "words-gcsl")
+
+
+@pytest.fixture
+def offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is looked up on the hub by `datasets`, which reads its setting once."""
+    import datasets
+
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)

@@ -63,10 +63,12 @@ def test_a_run_records_its_loss_and_goes_on_bit_for_bit(name, model, tmp_path):
     assert len(carried) == {"alphadpo": 2, "kto": 1}.get(name, 0)
 
 
-@pytest.mark.parametrize("name", ["alphadpo", "kto", "kl"])
-def test_two_processes_give_the_losses_of_one(name, model, tmp_path):
+@pytest.mark.parametrize(
+    ("name", "flags"), [("alphadpo", ()), ("kto", ("--set", "run.store_reference=true")), ("kl", ())]
+)
+def test_two_processes_give_the_losses_of_one(name, flags, model, tmp_path):
     dataset = dataset_for(name, tmp_path / "d")
-    words = (dataset, "--model", model, *FLAGS, "--loss", name, "--max-steps", 4)
+    words = (dataset, "--model", model, *FLAGS, "--loss", name, "--max-steps", 4, *flags)
     assert command(*words, "--out", tmp_path / "one") == 0
     process = start_two(*words, "--out", tmp_path / "two")
     _, err = process.communicate(timeout=120)
@@ -75,6 +77,39 @@ def test_two_processes_give_the_losses_of_one(name, model, tmp_path):
     for field in ("loss", "grad_norm", "entropy", *OWN[name]):
         expected = [line[field] for line in one]
         assert [line[field] for line in two] == pytest.approx(expected, rel=2e-5, abs=1e-7), field
+
+
+@pytest.mark.parametrize("name", ["iw-sft-token", "sdpo", "alphadpo", "kto"])
+def test_a_stored_reference_is_that_of_each_step_and_is_read_when_resuming(name, model, tmp_path, capsys):
+    dataset = dataset_for(name, tmp_path / "d")
+    words = (dataset, "--model", model, *FLAGS, "--loss", name, "--max-steps", 4, "--save-every", 2)
+    assert command(*words, "--out", tmp_path / "each") == 0
+    words = (*words, "--set", "run.store_reference=true")
+    assert command(*words, "--out", tmp_path / "once") == 0
+    each, once = metrics(tmp_path / "each"), metrics(tmp_path / "once")
+    for field in ("loss", "grad_norm", *OWN[name]):
+        expected = [line[field] for line in each]
+        assert [line[field] for line in once] == pytest.approx(expected, rel=1e-4, abs=1e-5), field
+
+    shutil.rmtree(tmp_path / "once" / "checkpoints" / "step-4")
+    shutil.rmtree(tmp_path / "once" / "adapter")
+    shutil.copytree(tmp_path / "once", tmp_path / "damaged")
+    file = tmp_path / "damaged" / "reference.safetensors"
+    file.write_bytes(file.read_bytes()[:-8])
+    for folder, again in (("once", False), ("damaged", True)):
+        capsys.readouterr()
+        assert command(*words, "--out", tmp_path / folder, "--resume", "auto") == 0
+        assert without_times(metrics(tmp_path / folder)) == without_times(once)
+        err = capsys.readouterr().err
+        assert ("computing the reference of all answers" in err) is again
+        assert ("reference.safetensors cannot be used" in err) is again
+
+
+@pytest.mark.parametrize(("name", "why"), [("simpo", "has no reference"), ("kl", "needs its reference's whole")])
+def test_a_reference_that_cannot_be_stored_is_refused(name, why, tmp_path, capsys):
+    dataset = dataset_for(name, tmp_path / "d")
+    words = (dataset, "--model", tmp_path / "none", "--loss", name, "--out", tmp_path / "run")
+    refused(capsys, *words, "--set", "run.store_reference=true", status=2, said=why)
 
 
 @pytest.mark.parametrize("name", ["dpo", "simpo", "sdpo"])

@@ -19,18 +19,12 @@ from .support import WORDS
 from .tables import table
 
 pytestmark = [
+    pytest.mark.usefixtures("offline"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::FutureWarning"),
     pytest.mark.filterwarnings("ignore::UserWarning"),
 ]
 CLOSE = 1e-5
-
-
-@pytest.fixture(autouse=True)
-def offline(monkeypatch: pytest.MonkeyPatch) -> None:
-    import datasets
-
-    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
 
 
 def fresh(folder: Path, attention_name: str) -> Any:
@@ -115,7 +109,7 @@ def test_dpo(model: Path, tmp_path: Path, beta: float) -> None:
     batch = batch_of(theirs)
     expected = float(theirs.compute_loss(theirs.model, dict(batch)))
 
-    chosen_first = [d for both in zip(*_halves(documents(*_fields(batch))), strict=True) for d in both]
+    chosen_first = [d for both in zip(*halves(documents(*fields(batch))), strict=True) for d in both]
     value = ours("dpo", table(*chosen_first, items=[2] * 5), model, beta=beta)
 
     assert expected != pytest.approx(0.6931, abs=1e-3)  # the model has moved away from its reference
@@ -154,9 +148,9 @@ def test_kto(model: Path, tmp_path: Path, settings: dict[str, float]) -> None:
     batch = batch_of(theirs)
     expected = float(theirs.compute_loss(theirs.model, dict(batch)))
 
-    own = table(*documents(*_fields(batch)), label=[float(label) for label in batch["label"]])
+    own = table(*documents(*fields(batch)), label=[float(label) for label in batch["label"]])
     mismatched = collate(own, tuple(range(6)), "mismatched")
-    kl_rows = documents(*_fields(batch, "KL_"))
+    kl_rows = documents(*fields(batch, "KL_"))
     assert mismatched.ids_1T[0].tolist() == [i for prompt, answer in kl_rows for i in (*prompt, *answer)]
     value = ours("kto", own, model, **settings)
 
@@ -176,9 +170,9 @@ def test_dft(model: Path, tmp_path: Path) -> None:
     assert abs(value - expected) <= CLOSE * min(expected, 1)
 
 
-def _fields(batch: dict[str, Any], prefix: str = "") -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def fields(batch: dict[str, Any], prefix: str = "") -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     return tuple(batch[prefix + name] for name in ("input_ids", "attention_mask", "completion_mask"))
 
 
-def _halves(rows: list[Any]) -> tuple[list[Any], list[Any]]:
+def halves(rows: list[Any]) -> tuple[list[Any], list[Any]]:
     return rows[: len(rows) // 2], rows[len(rows) // 2 :]
