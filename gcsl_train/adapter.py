@@ -20,7 +20,7 @@ from gcsl_train.runfolder import RunFolder
 from gcsl_train.tokens import Encoder
 
 
-def write(folder: Path, model: Any, *, book: GoalBook, base: str, encoder: Encoder) -> None:
+def write(folder: Path, model: Any, *, book: GoalBook, base: str, encoder: Encoder, loss: str) -> None:
     """Write adapter_model.safetensors, adapter_config.json and README.md, whole or not at all.
 
     Where goals are tokens, the tokenizer that has them is written too.
@@ -33,14 +33,15 @@ def write(folder: Path, model: Any, *, book: GoalBook, base: str, encoder: Encod
     with staged_folder(folder) as staging:
         write_tensors(staging / ADAPTER, adapter_tensors(model))
         config.save_pretrained(str(staging))
-        (staging / "README.md").write_text(card(book, base=base, goals=encoder.goals), encoding="utf-8")
+        (staging / "README.md").write_text(card(book, base=base, goals=encoder.goals, loss=loss), encoding="utf-8")
         if encoder.goals:
             encoder.tokenizer.save_pretrained(str(staging))
 
 
-def card(book: GoalBook, *, base: str, goals: GoalTokens | None) -> str:
+def card(book: GoalBook, *, base: str, goals: GoalTokens | None, loss: str) -> str:
     """The model card: what was trained on what, how to ask for the best, and how to load a model whose goals are tokens."""
     goal = book.inference_text
+    method = f"the loss `{loss}`" if goal is None else f"goal-conditioned supervised learning (loss `{loss}`)"
     where = {
         "prefix": "at the start of the last user turn, followed by a blank line",
         "suffix": "at the end of the last user turn, after a blank line",
@@ -53,7 +54,7 @@ def card(book: GoalBook, *, base: str, goals: GoalTokens | None) -> str:
         ask = f"Ask for the highest goal by putting this text {where}:\n\n{quoted}"
     return (
         f"---\nbase_model: {base}\nlibrary_name: peft\ntags:\n- gcsl\n- lora\n---\n\n# LoRA adapter for {base}\n\n"
-        f"Trained with goal-conditioned supervised learning on the dataset\n`{book.dataset_id}`.\n\n{ask}\n"
+        f"Trained with {method} on the dataset\n`{book.dataset_id}`.\n\n{ask}\n"
         f"{_loading(base, goals) if goals else ''}"
     )
 

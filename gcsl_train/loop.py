@@ -84,7 +84,12 @@ class Loop:
             meter.close()
         if main:
             adapter.write(
-                self.run_folder.adapter, self.policy.model, book=self.book, base=self.base, encoder=self.encoder
+                self.run_folder.adapter,
+                self.policy.model,
+                book=self.book,
+                base=self.base,
+                encoder=self.encoder,
+                loss=self.objective.name,
             )
 
     def _steps(self, position: Position, meter: Meter, signals: StopSignals) -> None:

@@ -78,7 +78,8 @@ class Scored:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statistic:
-    """What a step must know of all its packs before it can learn from one: `sums` of each, added up over packs and ranks.
+    """What a step must know of all its packs before it can learn from one: `sums` of each, added up over packs and ranks
+    (a few float64 on the CPU).
 
     `carry` makes of the state of the step before (empty at first) and of these sums the `Scored.state` of this one,
     which checkpoints keep. With `mismatched`, each prompt is scored with the answer to another one.

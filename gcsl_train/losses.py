@@ -177,8 +177,8 @@ _SMALLEST_DEVIATION = 1e-6  # where all gaps are equal, as before the first upda
 
 
 def _gaps(pack: Scored) -> Tensor:
-    gap_I = pack.lead_R(pack.mean_N(pack.ratio_S)).double()
-    return torch.stack([gap_I.sum(), (gap_I**2).sum(), torch.tensor(len(gap_I), dtype=torch.float64).to(gap_I.device)])
+    gap_I = pack.lead_R(pack.mean_N(pack.ratio_S)).cpu().double()
+    return torch.stack([gap_I.sum(), (gap_I**2).sum(), torch.ones_like(gap_I).sum()])
 
 
 def _running(state: State, sums: Sequence[float]) -> State:
@@ -190,8 +190,8 @@ def _running(state: State, sums: Sequence[float]) -> State:
 
 
 def _mismatched_ratios(pack: Scored) -> Tensor:
-    rho_N = pack.sum_N(pack.ratio_S).double()
-    return torch.stack([rho_N.sum(), torch.tensor(len(rho_N), dtype=torch.float64).to(rho_N.device)])
+    rho_N = pack.sum_N(pack.ratio_S).cpu().double()
+    return torch.stack([rho_N.sum(), torch.ones_like(rho_N).sum()])
 
 
 def _divergence_estimate(state: State, sums: Sequence[float]) -> State:

@@ -46,7 +46,7 @@ class Passes:
         for part in packs:
             batch = collate(self.table, part, view).to(self.device)
             logp_S, reference_S = self.policy(batch).tokens.logp_S, self._reference(batch, part, view)
-            parts.append(statistic.sums(Scored(batch=batch, logp_S=logp_S, reference_S=reference_S)).cpu())
+            parts.append(statistic.sums(Scored(batch=batch, logp_S=logp_S, reference_S=reference_S)))
         return torch.stack(parts).sum(dim=0)
 
     def _reference(self, batch: Batch, pack: Pack, view: View) -> Tensor | None:

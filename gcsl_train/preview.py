@@ -30,6 +30,7 @@ def preview(config: Config, *, say: Say) -> dict[str, Any]:
     return {
         "examples": table.examples,
         "dropped": table.dropped,
+        "filtered": table.filtered,
         "max_length": config.data.max_length,
         "longest": table.longest_seen,
         "median_length": float(np.median(table.lengths)),
@@ -47,7 +48,9 @@ def preview(config: Config, *, say: Say) -> dict[str, Any]:
 def as_text(counts: dict[str, Any]) -> str:
     """The counts as lines for people."""
     c, limit = counts, f"{counts['max_length']:,}"
-    left_out = f"{c['dropped']:,} longer than {limit} tokens are left out, " if c["dropped"] else "none left out, "
+    parts = [f"{c['dropped']:,} longer than {limit} tokens"] if c["dropped"] else []
+    parts += [f"{count:,} {reason}" for reason, count in c["filtered"].items()]
+    left_out = f"{', '.join(parts)} are left out, " if parts else "none left out, "
     return (
         f"examples  {c['examples']:,} ({left_out}the longest has {c['longest']:,})\n"
         f"tokens    {c['tokens']:,} per epoch, {c['supervised_tokens']:,} of them in answers, which are what is learned\n"

@@ -119,6 +119,21 @@ def test_the_reference_reads_goal_tokens_as_they_began(base, token_dataset):
     assert not torch.allclose(moved(batch).tokens.logp_S, begun(batch).tokens.logp_S, atol=1e-2)
 
 
+def test_kl_sees_prompts_without_their_goal_tokens(base, token_dataset):
+    manifest = load(token_dataset)
+    encoder = encoder_for(base, manifest)
+    examples = read_examples(token_dataset, manifest)
+    table = tokenise(examples, encoder, capacity=128, bare=manifest.placement)
+    goals = set(encoder.goals.ids)
+    own, bare = (collate(table, (0, 1, 2), view) for view in ("own", "bare"))
+    assert goals & set(own.ids_1T[0].tolist())
+    assert not goals & set(bare.ids_1T[0].tolist())
+    policy = policy_for(base, moved=False, goals=encoder.goals)
+    total, metrics, _ = step(*passes_for("kl", policy, table), [(0, 1, 2)])
+    assert metrics["kl"] > 0
+    assert total == pytest.approx(step(*passes_for("sft", policy, table), [(0, 1, 2)])[0] + 0.05 * metrics["kl"])
+
+
 @pytest.mark.parametrize("direction", ["policy-reference", "reference-policy"])
 def test_kl_is_the_divergence_over_the_vocabulary_from_the_goal_free_prompt(direction, model, tmp_path):
     policy, table = policy_for(model), table_for(tmp_path / "d", "examples", model, bare="prefix")
