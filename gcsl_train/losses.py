@@ -113,8 +113,8 @@ def alphadpo(pack: Scored, *, beta: float = 2.5, gamma: float = 1.5, alpha: floa
     """`simpo` with a margin for each pair: gamma + beta alpha sg(z), where z says how far, in standard deviations, the model
     prefers the chosen answer more than the reference does.
 
-    Mean and deviation are running ones over steps (0.9 to 0.1), from the first step on; the authors' code begins at 0, which
-    makes its first margins about ten times too large. Source: AlphaDPO (arXiv 2410.10148).
+    Mean and deviation are running ones over steps (0.9 to 0.1), from the first step whose pairs differ; the authors' code
+    begins at 0, which makes its first margins about ten times too large. Source: AlphaDPO (arXiv 2410.10148).
     """
     mean, deviation = pack.state
     gap_I = pack.lead_R(pack.mean_N(pack.ratio_S)).detach()
@@ -173,7 +173,7 @@ def _each(like_I: Tensor, value: float) -> Tensor:
 
 # --- statistics of a step
 
-_SMALLEST_DEVIATION = 1e-6  # where all gaps are equal, as before the first update, z is 0
+_SMALLEST_DEVIATION = 1e-6  # below it all gaps are equal, as before the first update, and z is 0
 
 
 def _gaps(pack: Scored) -> Tensor:
@@ -186,7 +186,8 @@ def _running(state: State, sums: Sequence[float]) -> State:
     mean = total / count
     deviation = max(squares - total * mean, 0.0) / max(count - 1, 1)
     now = (mean, deviation**0.5)
-    return tuple(0.9 * a + 0.1 * b for a, b in zip(state, now, strict=True)) if state else now
+    begun = bool(state) and state[1] >= _SMALLEST_DEVIATION
+    return tuple(0.9 * a + 0.1 * b for a, b in zip(state, now, strict=True)) if begun else now
 
 
 def _mismatched_ratios(pack: Scored) -> Tensor:

@@ -208,10 +208,10 @@ def _bare(row: Example, encoder: Encoder, placement: Placement) -> list[int]:
     """The ids of the prompt without its goal, as the reference is to see it."""
     try:
         ids = encoder.prompt(remove(row.prompt, row.goal, placement))
-    except (DataError, ValueError) as error:
-        raise DataError(
-            "GT6528", f"row {row.id}: its prompt without the goal: {error}; build the dataset again"
-        ) from None
+    except ValueError as error:
+        raise DataError("GT6528", f"row {row.id}: {error}; build the dataset again") from None
+    except DataError as error:
+        raise DataError(error.code, f"row {row.id}: {error.message}") from None
     if not ids:
         raise DataError("GT6533", f"row {row.id}: its prompt is empty without the goal; drop the row")
     return ids

@@ -187,6 +187,7 @@ def test_alphadpo_carries_running_mean_and_deviation_over_steps():
     sums = statistic.sums(pack_for("alphadpo")).tolist()
     first = statistic.carry((), sums)
     assert first == pytest.approx((float(gaps.mean()), float(gaps.std())))
+    assert statistic.carry((0.0, 0.0), sums) == first  # before the first update all gaps are equal
     second = statistic.carry((1.0, 2.0), sums)
     assert second == pytest.approx((0.9 + 0.1 * first[0], 1.8 + 0.1 * first[1]))
 
