@@ -98,3 +98,22 @@ def test_every_flag_names_one_setting():
     assert len(FLAGS) == len(set(FLAGS.values()))
     assert FLAGS["lora-rank"] == ("lora", "rank")
     assert FLAGS["target-modules"] == ("lora", "target_modules")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("0.5", 0.5), ("2", 2), ("high", "high"), ("'0.5'", "0.5"), ("reference-policy", "reference-policy")],
+)
+def test_a_setting_of_the_loss_is_a_toml_value_or_a_word(text, value):
+    assert resolve(None, NEEDED, [f"loss.any-name={text}"]).loss.settings == {"any_name": value}
+
+
+def test_what_is_set_wins_over_flags_and_has_their_types():
+    config = resolve(None, {**NEEDED, "seed": 3}, ["run.seed=4", "optim.clip=2", "data.window = 99"])
+    assert (config.run.seed, config.optim.clip, config.data.window) == (4, 2.0, 99)
+    with pytest.raises(UsageError, match=r"run\.seed must be of type int, found 'x'"):
+        resolve(None, NEEDED, ["run.seed=x"])
+    with pytest.raises(UsageError, match=r"unknown setting run\.sede; did you mean 'seed'"):
+        resolve(None, NEEDED, ["run.sede=1"])
+    with pytest.raises(UsageError, match=r"loss\.name must be of type str"):
+        resolve(None, NEEDED, ["loss.name=3"])

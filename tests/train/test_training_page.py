@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from gcsl_train.config import resolve
 from gcsl_train.losses import LOSSES
+from gcsl_train.objective import choose
 
 from .support import command, make_kind_dataset, metrics
 from .tables import table
@@ -63,3 +65,11 @@ def test_the_loss_that_the_page_adds_has_the_value_of_trl(model, tmp_path):
     chosen_first = [d for both in zip(*halves(documents(*fields(batch))), strict=True) for d in both]
     value = ours("ipo", table(*chosen_first, items=[2] * 5), model, beta=0.3)
     assert abs(value - expected) <= CLOSE * min(expected, 1)
+
+
+def test_the_settings_file_on_the_page_is_one(tmp_path):
+    (block,) = re.findall(r"^```toml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    (tmp_path / "run.toml").write_text(block)
+    made = resolve(str(tmp_path / "run.toml"), {"DIR": "d", "model": "m", "out": "o"})
+    assert (made.data.max_length, made.lora.rank, made.run.packs_per_step) == (4096, 32, 16)
+    assert choose(made.loss, "examples").settings == {"coefficient": 0.1, "direction": "policy-reference"}
