@@ -14,7 +14,7 @@ import typer
 from gcsl_data.errors import GcslError, UsageError, one_line
 from gcsl_train import __version__
 
-VERBS = ("train", "plan", "generate", "merge")
+VERBS = ("train", "plan", "generate", "evaluate", "merge")
 TRACEBACK = "GCSL_TRACEBACK"
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)
@@ -139,6 +139,30 @@ def generate(
     answer(
         run=run, model=model, data=data, prompts=prompts, goal=goal, sampling=sampling, dtype=dtype, out=out, say=_say
     )
+
+
+@app.command()
+def evaluate(
+    run: RunArg = None,
+    data: Annotated[str | None, typer.Option(help="dataset whose records are scored")] = None,
+    model: ModelOpt = None,
+    split: Annotated[str, typer.Option(help="which of its splits")] = "validation",
+    limit: Annotated[IntOpt, typer.Option(help="the first so many records; all of them if not given")] = None,
+    max_length: Annotated[int, typer.Option(help="longer records are left out, in tokens")] = 2048,
+    dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16, float16")] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="one JSON object")] = False,
+) -> None:
+    """Say how likely a model finds the answers of a dataset under each goal, and under none."""
+    from gcsl_train.evaluate import as_json as whole
+    from gcsl_train.evaluate import as_text
+    from gcsl_train.evaluate import evaluate as score
+
+    if data is None:
+        raise UsageError("GT0207", "--data is needed: a dataset folder made by `gcsl-data expand`")
+    found = score(
+        run=run, model=model, data=data, split=split, max_length=max_length, limit=limit, dtype=dtype, say=_say
+    )
+    _result(whole(found) + "\n" if as_json else as_text(found))
 
 
 @app.command()

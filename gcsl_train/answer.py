@@ -1,20 +1,14 @@
 """The generate command: which model, which goals, and then a log (see generate.py)."""
 
 from pathlib import Path
-from typing import get_args
-
-import torch
 
 from gcsl_data.errors import OutputError, UsageError
-from gcsl_train import adapter, goal_tokens
+from gcsl_train import goal_tokens, serving
 from gcsl_train import goals as goal_books
-from gcsl_train import model as models
-from gcsl_train.config import Dtype
 from gcsl_train.generate import Sampling, make_jobs, read_prompts, write_log
 from gcsl_train.meter import Say
 from gcsl_train.runfolder import RunFolder
 from gcsl_train.shards import read_manifest
-from gcsl_train.tokens import Encoder
 
 
 def answer(
@@ -35,8 +29,8 @@ def answer(
     """
     if (run is None) == (data is None) or (data is not None and model is None):
         raise UsageError("GT0219", "generate takes RUN (and --model for a local base), or --model MODEL --data DIR")
-    if dtype not in get_args(Dtype):
-        raise UsageError("GT0208", f"--dtype must be one of {', '.join(get_args(Dtype))}, found {dtype!r}")
+    device = serving.device()
+    numbers = serving.numbers(dtype, device)
     if out != "-":
         if Path(out).exists():
             raise OutputError("GT7304", f"{out} exists; choose another -o")
@@ -47,20 +41,8 @@ def answer(
     book = goal_books.read(folder.goals) if folder else goal_books.from_manifest(read_manifest(str(data)))
     asked = book.ask(goal)
     rows = read_prompts(prompts)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    numbers = models.pick_dtype(dtype, device)  # type: ignore[arg-type]
-    source = adapter.base_of(folder, model) if folder else models.find(str(model))
-    say(f"loading {source.name} ...")
-    tokenizer = models.load_tokenizer(source)
-    goals = goal_tokens.add(tokenizer, book) if folder else goal_tokens.find(tokenizer, book)
-    if book.tokens and goals is None and asked.text is not None:
-        raise UsageError(
-            "GT0224",
-            f"{source.name} does not know {asked.text}, a special token that is made by training; "
-            "give a RUN, or a model made by merge, or ask for --goal none",
-        )
-    encoder = Encoder(tokenizer, book.format, goals=goals)
+    source = serving.base(folder, model)
+    encoder = serving.open_encoder(source, folder, book, asks=asked.text is not None, say=say)
     jobs = make_jobs(rows, book, asked, encoder, n=sampling.n)
-    base = models.load_model(source, dtype=numbers, attention="sdpa")
-    lm = goal_tokens.fold(adapter.put_on(base, folder, goals)) if folder else base
+    lm = goal_tokens.fold(serving.open_model(source, folder, encoder, dtype=numbers, attention="sdpa"))
     write_log(jobs, out, asked=asked, encoder=encoder, model=lm.to(device), sampling=sampling, say=say)

@@ -1,7 +1,7 @@
 """The rows of a dataset: every shard checked against the manifest before a parser sees it, then read batch by batch."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,15 @@ from gcsl_data.errors import DataError, UsageError
 from gcsl_train.kinds import LAYOUTS, Layout
 
 SPLIT = "train"
+_RECORD = ("source", "row", "part", "level")
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
     """One training row: the prompt with its goal, its answers (of a pair: the chosen, the rejected), and its numbers.
 
-    `goal` is what stands in the prompt, if anything does; `group` is what makes rows one item, where something does.
+    `goal` is what stands in the prompt, if anything does; `group` is what makes rows one item, where something does. `place`
+    (source, row, part) and `level` tell of the record behind the row, for those who ask.
     """
 
     id: str
@@ -29,6 +31,8 @@ class Example:
     numbers: Mapping[str, float]
     goal: str | None = None
     group: str | None = None
+    place: tuple[str, int, int] | None = None
+    level: int | None = None
 
 
 def read_manifest(folder: str | Path) -> Manifest:
@@ -56,8 +60,10 @@ def check_trainable(manifest: Manifest) -> None:
         )
 
 
-def read_examples(folder: str | Path, manifest: Manifest, *, split: str = SPLIT) -> Iterator[Example]:
-    """The examples of one split, in the order of its shards.
+def read_examples(
+    folder: str | Path, manifest: Manifest, *, split: str = SPLIT, with_records: bool = False
+) -> Iterator[Example]:
+    """The examples of one split, in the order of its shards; with `with_records` what their records are, too.
 
     All shards are verified before the first row comes. Raises DataError (65) for a shard that is damaged, of another
     schema, or holds a null or a number that cannot be used; it names the shard and the row.
@@ -70,19 +76,24 @@ def read_examples(folder: str | Path, manifest: Manifest, *, split: str = SPLIT)
     layout = LAYOUTS[manifest.kind]
     for path, shard in zip(paths, shards, strict=True):
         rows = 0
-        for row in _rows(path, manifest):
+        for row in _rows(path, manifest, _RECORD if with_records else ()):
             rows += 1
-            yield _example(row, layout, _needed(manifest), f"{shard.name} row {rows}")
+            example = _example(row, layout, _needed(manifest), f"{shard.name} row {rows}")
+            yield _with_record(example, row) if with_records else example
         if rows != shard.rows:
             raise DataError(
                 "GT6502", f"{path} has {rows} rows, the manifest says {shard.rows}; build the dataset again"
             )
 
 
-def _rows(path: Path, manifest: Manifest) -> Iterator[dict[str, Any]]:
+def _with_record(example: Example, row: dict[str, Any]) -> Example:
+    return replace(example, place=(row["source"], row["row"], row["part"]), level=row["level"])
+
+
+def _rows(path: Path, manifest: Manifest, more: tuple[str, ...]) -> Iterator[dict[str, Any]]:
     try:
         with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as reader:
-            names = _checked_columns(reader.schema, path, manifest)
+            names = [*_checked_columns(reader.schema, path, manifest), *more]
             for number in range(reader.num_record_batches):
                 yield from reader.get_batch(number).select(names).to_pylist()
     except pa.ArrowException as error:
