@@ -48,7 +48,7 @@ def write_records(logs: tuple[Log, ...], recipe: Recipe, engine: Engine, out: Pa
         raise UsageError("GD0219", f"{inside[0]} is read, so it cannot be written as well; choose another --out")
     for path in (out, rejects_path):
         files.require_file_or_nothing(path) if overwrite else files.require_absent(path)
-    flagged, aspects, notes = all_records(logs, recipe.record)
+    flagged, aspects, notes = all_records(logs, recipe.record, recipe.shape)
     direction: Direction = next(iter(aspects.values())) if aspects else recipe.record.direction
     graded = [ASPECT_PREFIX + name for name in aspects]
     schema = flagged.collect_schema()

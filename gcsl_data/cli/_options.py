@@ -13,6 +13,12 @@ Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON objec
 Progress = Annotated[
     Literal["auto", "plain", "none"], typer.Option(help="Progress on standard error; auto draws a bar on a terminal.")
 ]
+Preset = Annotated[
+    str | None,
+    typer.Option(
+        "--preset", metavar="NAME|FILE", help="How a well-known log is read; `gcsl-data schema logs` lists them."
+    ),
+]
 RecipeFile = Annotated[str | None, typer.Option("--recipe", help="A TOML file with settings; flags win over it.")]
 Settings = Annotated[
     list[str] | None,
@@ -28,6 +34,13 @@ def _option(*names: str, panel: str, help: str, metavar: str | None = None) -> A
 
 # parameter, setting of the recipe, type, flag, metavar, help, panel of the help screen
 _TABLE: tuple[tuple[str, str, Any, str, str | None, str, str], ...] = (
+    ("records", "shape.records", str, "--records", "PATH",
+     "Where the rows are inside nested JSON, such as data.items.", _LOG),
+    ("variants", "shape.variants", str, "--variants", "SQL|A,B,...",
+     "Several responses in a row: a list, or columns side by side; each is `variant` in --map.", _LOG),
+    ("items", "shape.sequences.items", str, "--items", "PATH", "For sequences: the table with the titles.", _LOG),
+    ("min_history", "shape.sequences.min_history", int, "--min-history", None,
+     "For sequences: users with fewer rows are left out. (10)", _LOG),
     ("map_", "record.map", list[str], "--map", "FIELD=SQL",
      "prompt, response, reward, group or messages from the log's columns; repeatable.", _LOG),
     ("rewards", "record.rewards", list[str], "--reward", "NAME=SQL",
@@ -84,7 +97,7 @@ _NO_GOAL_FILTER = Annotated[bool, _option("--no-goal-filter", panel=_GOALS, help
 
 
 def recipe_options(
-    *, stages: Sequence[str] = ("record", "checks", "splits", "rewards", "bins", "goals", "build", "output")
+    *, stages: Sequence[str] = ("shape", "record", "checks", "splits", "rewards", "bins", "goals", "build", "output")
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Gives a command the flags of these stages; it receives what was given as `flags`, by setting, and None where not."""
     chosen = {name: flag for name, flag in _FLAGS.items() if flag[0].split(".")[0] in stages}

@@ -33,7 +33,10 @@ Format = Literal["messages", "text"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Input:
-    """One log that was read; `uri` is relative to the common parent of all inputs. `rejected` counts by reason."""
+    """One log that was read; `uri` is relative to the common parent of all inputs. `rejected` counts by reason.
+
+    `rows` are responses, usable or not: of a row with several, each. A table that titles were looked up in has none.
+    """
 
     uri: str
     bytes: int

@@ -5,10 +5,9 @@ import re
 
 import polars as pl
 
-from gcsl_data.columns import ROW_INDEX
+from gcsl_data.columns import OURS
 from gcsl_data.errors import shown
-from gcsl_data.ingest.inputs import Log
-from gcsl_data.ingest.reshape import is_messages
+from gcsl_data.ingest.conversations import is_messages
 
 # What other logs call our fields; used to offer a name in an error, never to pick a column silently.
 _SYNONYMS = {
@@ -19,9 +18,9 @@ _SYNONYMS = {
 }
 
 
-def offer(field: str, column: str, schema: pl.Schema, log: Log, *, flag: str) -> str:
+def offer(field: str, column: str, schema: pl.Schema, frame: pl.LazyFrame, *, flag: str) -> str:
     """The likeliest columns, each with values of the first three rows, and the flag to say it with."""
-    names = [name for name in schema if name != ROW_INDEX]
+    names = [name for name in schema if not name.startswith(OURS)]
     chats = [name for name in names if is_messages(schema[name])]
     if field in ("prompt", "response") and chats:
         return f"say --map messages={chats[0]} (its last assistant turn is the response)"
@@ -31,12 +30,19 @@ def offer(field: str, column: str, schema: pl.Schema, log: Log, *, flag: str) ->
     how = f"say {flag} {field}={_in_sql(close[0]) if close else 'COLUMN'}"
     if not close:
         return f"it has {', '.join(names[:12]) or 'none'}; {how}"
-    return f"{how}; nearest: {', '.join(_with_samples(close[:3], log))}"
+    return f"{how}; nearest: {', '.join(_with_samples(close[:3], frame))}"
+
+
+def nearest_columns(column: str, schema: pl.Schema) -> str:
+    """The columns that are called most like it, else all of them."""
+    names = [name for name in schema if not name.startswith(OURS)]
+    close = difflib.get_close_matches(column, names, n=3, cutoff=0.6)
+    return f"nearest: {', '.join(close)}" if close else f"it has {', '.join(names[:12]) or 'none'}"
 
 
 def missing_field(reason: str, schema: pl.Schema) -> str:
     """Polars names just the missing field of a struct; here with the nearest ones that exist, as one writes them."""
-    fields = [path for name, dtype in schema.items() if name != ROW_INDEX for path in _paths(name, dtype)]
+    fields = [path for name, dtype in schema.items() if not name.startswith(OURS) for path in _paths(name, dtype)]
     last = {path.rpartition(".")[2]: path for path in fields}
     wanted = re.sub(r"[^\w]", "", reason.rpartition(" ")[2])
     close = difflib.get_close_matches(wanted, last, n=3, cutoff=0.5)
@@ -57,6 +63,6 @@ def _in_sql(column: str) -> str:
     return f"'\"{quoted}\"'"
 
 
-def _with_samples(names: list[str], log: Log) -> list[str]:
-    rows = log.scanned.select(names).head(3).collect()
+def _with_samples(names: list[str], frame: pl.LazyFrame) -> list[str]:
+    rows = frame.select(names).head(3).collect()
     return [f"{name} ({', '.join(shown(value, limit=18) for value in rows[name].to_list())})" for name in names]

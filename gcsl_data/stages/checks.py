@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 import polars as pl
 
 from gcsl_data.columns import ROLES, TIME
-from gcsl_data.ingest.fault import DECODING_REASONS, EXCERPT_CHARACTERS
-from gcsl_data.ingest.reshape import last_index_of_role
+from gcsl_data.ingest.conversations import last_index_of_role
+from gcsl_data.ingest.fault import DECODING_REASONS, EXCERPT_CHARACTERS, SHAPE_REASONS
 
 
 def _is_blank(text: pl.Expr) -> pl.Expr:
@@ -66,6 +66,7 @@ TIME_RULES: dict[str, Callable[[], pl.Expr]] = {"no_time": lambda: pl.col(TIME).
 
 REASONS = {
     **DECODING_REASONS,
+    **SHAPE_REASONS,
     "bad_reward": "the reward is text that is no number (give --reward-order for labels)",
     "unknown_label": "the reward is a label that --reward-order does not have",
     "bad_messages": "the conversation has no user turn before the answer, no answer, an unknown role or a null content",
@@ -79,7 +80,10 @@ REASONS = {
 
 # Reasons for which usable records are left out all the same, because of the log's shape or because somebody asked for it.
 # They are counted as filtered, not as rejected: no limit applies to them, and they are not listed.
-FILTERED: dict[str, str] = {}
+FILTERED = {
+    "opening": "nothing was said, or chosen, before it",
+    "short_history": "the user has fewer rows than --min-history",
+}
 
 
 def flag_rejects(

@@ -13,7 +13,7 @@ from gcsl_data.columns import EXAMPLE
 from gcsl_data.dataset.goal import Placement, affix
 from gcsl_data.dataset.manifest import Format
 from gcsl_data.hashing import sha256_hex
-from gcsl_data.ingest.reshape import last_index_of_role
+from gcsl_data.ingest.conversations import last_index_of_role
 from gcsl_data.lookup import lookup
 from gcsl_data.stages.wording import MARK, filled
 

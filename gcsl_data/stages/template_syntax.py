@@ -15,8 +15,7 @@ import jinja2
 from jinja2 import nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from gcsl_data.errors import RecipeError
-from gcsl_data.recipe import nearest
+from gcsl_data.errors import RecipeError, nearest
 
 Form = Literal["threshold", "interval", "value"]
 

@@ -1,0 +1,68 @@
+"""Transcripts: conversations that are written as one text, as chat messages and the answer that ends them.
+
+Of several transcripts in a row the answers begin at the same place, after what they have in common: at the last answer of the
+one with the fewest. What a longer one has beyond stays in its response, as it was written.
+"""
+
+import polars as pl
+
+from gcsl_data.columns import MESSAGES
+from gcsl_data.errors import DataError
+from gcsl_data.ingest.expressions import Columns
+from gcsl_data.ingest.offers import nearest_columns
+from gcsl_data.ingest.shapes.settings import Transcripts
+
+# A NUL stands in no text of a usable record, so it can mark where turns begin.
+_USER, _ASSISTANT = "\0u", "\0a"
+
+
+def reshape(columns: Columns, shape: Transcripts) -> Columns:
+    """Each of the columns as a struct of `prompt` (MESSAGES) and `response` (String), both null without an answer.
+
+    One space after a marker belongs to it. What stands before the first marker is an instruction, if it is not blank.
+    """
+    for name in shape.columns:
+        if columns.schema.get(name) != pl.String:
+            raise DataError(
+                "GD1245",
+                f"{columns.uri}: the transcript {name!r} must be a column of text; {nearest_columns(name, columns.schema)}",
+            )
+    marked = {name: _marked(pl.col(name), shape) for name in shape.columns}
+    pieces = columns.frame.with_columns(turns.alias(_turns(name)) for name, turns in marked.items())
+    answers = pl.min_horizontal(_answers(name).list.len() for name in shape.columns)
+    parsed = pieces.with_columns(_parsed(name, answers, shape).alias(name) for name in shape.columns)
+    return columns.of(parsed.drop(_turns(name) for name in shape.columns))
+
+
+def _turns(name: str) -> str:
+    return f"_gcsl_turns_{name}"
+
+
+def _marked(text: pl.Expr, shape: Transcripts) -> pl.Expr:
+    """The text in pieces, each of which begins with a letter that says whose it is; the first piece with none."""
+    by_length = sorted(((shape.user, _USER), (shape.assistant, _ASSISTANT)), key=lambda pair: -len(pair[0]))
+    for marker, letter in by_length:
+        text = text.str.replace_all(marker, letter, literal=True)
+    return text.str.split("\0")
+
+
+def _answers(name: str) -> pl.Expr:
+    return pl.col(_turns(name)).list.eval(pl.element().str.starts_with("a").arg_true())
+
+
+def _parsed(name: str, answers: pl.Expr, shape: Transcripts) -> pl.Expr:
+    start = _answers(name).list.get(answers.cast(pl.Int64) - 1, null_on_oob=True)
+    turns = pl.col(_turns(name))
+    said = pl.element().str.slice(1).str.strip_prefix(" ")
+    role = pl.when(pl.element().str.starts_with("a")).then(pl.lit("assistant")).otherwise(pl.lit("user"))
+    messages = turns.list.head(start).list.slice(1).list.eval(pl.struct(role=role, content=said))
+    preface = turns.list.first()
+    instruction = pl.concat_list(pl.struct(role=pl.lit("system"), content=preface))
+    opened = pl.when(preface.str.contains(r"\S")).then(pl.concat_list(instruction, messages)).otherwise(messages)
+    marker = pl.when(pl.element().str.starts_with("a")).then(pl.lit(shape.assistant)).otherwise(pl.lit(shape.user))
+    rest = turns.list.slice(start).list.eval(marker + pl.element().str.slice(1)).list.join("")
+    response = rest.str.strip_prefix(shape.assistant).str.strip_prefix(" ")
+    has_answer = (answers > 0) & start.is_not_null()
+    return pl.struct(
+        prompt=pl.when(has_answer).then(opened.cast(MESSAGES)), response=pl.when(has_answer).then(response)
+    )
