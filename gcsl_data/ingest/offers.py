@@ -8,6 +8,7 @@ import polars as pl
 from gcsl_data.columns import OURS
 from gcsl_data.errors import shown
 from gcsl_data.ingest.conversations import is_messages
+from gcsl_data.presets import presets
 
 # What other logs call our fields; used to offer a name in an error, never to pick a column silently.
 _SYNONYMS = {
@@ -16,20 +17,29 @@ _SYNONYMS = {
     "reward": ("score", "rating", "grade", "label", "value", "toxicity"),
     "time": ("timestamp", "created_at", "date"),
 }
+_NEEDS = {
+    "prompt": "a log that can be used says what was asked",
+    "response": "a log that can be used says what was answered",
+    "reward": "a log that can be used grades each response",
+}
 
 
 def offer(field: str, column: str, schema: pl.Schema, frame: pl.LazyFrame, *, flag: str) -> str:
     """The likeliest columns, each with values of the first three rows, and the flag to say it with."""
     names = [name for name in schema if not name.startswith(OURS)]
+    if known := [preset.name for preset in presets() if preset.is_of({*names})]:
+        return f"it looks like a log for --preset {known[0]}"
     chats = [name for name in names if is_messages(schema[name])]
     if field in ("prompt", "response") and chats:
         return f"say --map messages={chats[0]} (its last assistant turn is the response)"
     lower = {name.lower(): name for name in names}
     close = [lower[c] for c in difflib.get_close_matches(column.lower(), lower, n=3, cutoff=0.6)]
     close += [lower[s] for s in _SYNONYMS.get(field, ()) if s in lower and lower[s] not in close]
-    how = f"say {flag} {field}={_in_sql(close[0]) if close else 'COLUMN'}"
+    one = _in_sql(close[0]) if close else "COLUMN"
+    how = f"say {flag} {field}={one}" if flag.startswith("--") else f"name one in {flag}.{field}"
     if not close:
-        return f"it has {', '.join(names[:12]) or 'none'}; {how}"
+        needed = f"; {_NEEDS[field]}" if column == field in _NEEDS else ""
+        return f"it has {', '.join(names[:12]) or 'none'}{needed}; {how}"
     return f"{how}; nearest: {', '.join(_with_samples(close[:3], frame))}"
 
 

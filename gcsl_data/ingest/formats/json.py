@@ -110,7 +110,8 @@ def _records_of_object(value: Any, name: str) -> Iterator[Any]:
         yield from next(iter(arrays.values()))
     elif arrays:
         raise DataError(
-            "GD1109", f"{name}: several arrays of records ({', '.join(map(str, arrays))}); keep one of them in the file"
+            "GD1109",
+            f"{name}: several arrays of records ({', '.join(map(str, arrays))}); say --records {next(iter(arrays))}",
         )
     elif value and all(isinstance(inner, dict) for inner in value.values()):
         yield from ({KEY_FIELD: key, **inner} for key, inner in value.items())
