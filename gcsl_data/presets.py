@@ -4,7 +4,6 @@ A preset needs no code: a file in `schemas/logs/` is one, and so is any file of 
 """
 
 import tomllib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,16 +34,15 @@ class Preset:
         return bool(self.columns) and all(names & {*column.split("|")} for column in self.columns)
 
 
-def presets() -> Iterator[Preset]:
+def presets() -> tuple[Preset, ...]:
     """The packaged presets, by name."""
-    for name, text in sorted(_packaged().items()):
-        head = tomllib.loads(text)[HEAD]
-        yield Preset(
-            name=name,
-            text=text,
-            **{field: head[field] for field in ("title", "source", "licence", "about")},
-            columns=tuple(head.get("columns", ())),
-        )
+    return tuple(_preset(name, text) for name, text in sorted(_packaged().items()))
+
+
+def _preset(name: str, text: str) -> Preset:
+    head = tomllib.loads(text)[HEAD]
+    said = {field: head[field] for field in ("title", "source", "licence", "about")}
+    return Preset(name=name, text=text, **said, columns=tuple(head.get("columns", ())))
 
 
 def find_preset(name: str) -> tuple[str, str]:

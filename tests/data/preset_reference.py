@@ -74,7 +74,7 @@ def hh_rlhf(path: Path) -> Iterator[Entry]:
         prompt = [
             {
                 "role": "user" if turn.startswith("Human:") else "assistant",
-                "content": turn.split(":", 1)[1].removeprefix(" "),
+                "content": turn.split(":", 1)[1].strip(),
             }
             for turn in chosen[:begin]
             .replace("\n\nAssistant:", "\0Assistant:")

@@ -61,7 +61,8 @@ def _with_titles(frame: pl.LazyFrame, columns: Columns, shape: Sequences, items:
     title, dtype = typed("title", shape.title, items, flag="shape.sequences")
     if dtype != pl.String:
         raise DataError("GD1246", f"{items.uri}: the title must be text, found {dtype}; map a text column to it")
-    table = items.frame.select(key.cast(pl.String).alias(ITEM), title.alias(TITLE)).unique(
+    told = pl.when(title.str.contains(r"\S")).then(title)  # a blank title tells nobody what to recommend
+    table = items.frame.select(key.cast(pl.String).alias(ITEM), told.alias(TITLE)).unique(
         ITEM, keep="first", maintain_order=True
     )
     rest = frame.drop(TITLE, strict=False)

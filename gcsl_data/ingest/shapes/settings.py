@@ -30,11 +30,13 @@ class Transcripts(Shape):
     """Conversations that are written as one text, told apart by what stands before each turn."""
 
     columns: Names
-    """The columns that hold one; each becomes `prompt` (chat messages) and `response`, as in chosen.response."""
+    """The columns that hold one; each becomes `messages` (all of it), `prompt` and `response`, as in chosen.response."""
     user: str = Field(min_length=1)
     """What stands before a turn of the user, such as "\\n\\nHuman:"."""
     assistant: str = Field(min_length=1)
     """What stands before a turn of the assistant."""
+    first: Literal["system", "user"] = "system"
+    """Whose turn it is that stands before the first of these, if any."""
 
 
 class Turns(Shape):

@@ -17,9 +17,10 @@ _USER, _ASSISTANT = "\0u", "\0a"
 
 
 def reshape(columns: Columns, shape: Transcripts) -> Columns:
-    """Each of the columns as a struct of `prompt` (MESSAGES) and `response` (String), both null without an answer.
+    """Each of the columns as a struct of `messages` (MESSAGES, the whole), `prompt` (MESSAGES) and `response` (String).
 
-    One space after a marker belongs to it. What stands before the first marker is an instruction, if it is not blank.
+    Without an answer `prompt` and `response` are null. White space around a turn of the prompt belongs to the layout; of the
+    response it is one space after the marker.
     """
     for name in shape.columns:
         if columns.schema.get(name) != pl.String:
@@ -51,18 +52,24 @@ def _answers(name: str) -> pl.Expr:
 
 
 def _parsed(name: str, answers: pl.Expr, shape: Transcripts) -> pl.Expr:
-    start = _answers(name).list.get(answers.cast(pl.Int64) - 1, null_on_oob=True)
     turns = pl.col(_turns(name))
-    said = pl.element().str.slice(1).str.strip_prefix(" ")
-    role = pl.when(pl.element().str.starts_with("a")).then(pl.lit("assistant")).otherwise(pl.lit("user"))
-    messages = turns.list.head(start).list.slice(1).list.eval(pl.struct(role=role, content=said))
-    preface = turns.list.first()
-    instruction = pl.concat_list(pl.struct(role=pl.lit("system"), content=preface))
-    opened = pl.when(preface.str.contains(r"\S")).then(pl.concat_list(instruction, messages)).otherwise(messages)
+    start = _answers(name).list.get(answers.cast(pl.Int64) - 1, null_on_oob=True)
     marker = pl.when(pl.element().str.starts_with("a")).then(pl.lit(shape.assistant)).otherwise(pl.lit(shape.user))
     rest = turns.list.slice(start).list.eval(marker + pl.element().str.slice(1)).list.join("")
     response = rest.str.strip_prefix(shape.assistant).str.strip_prefix(" ")
     has_answer = (answers > 0) & start.is_not_null()
     return pl.struct(
-        prompt=pl.when(has_answer).then(opened.cast(MESSAGES)), response=pl.when(has_answer).then(response)
+        messages=_messages(turns, shape),
+        prompt=pl.when(has_answer).then(_messages(turns.list.head(start), shape)),
+        response=pl.when(has_answer).then(response),
     )
+
+
+def _messages(turns: pl.Expr, shape: Transcripts) -> pl.Expr:
+    """Pieces as MESSAGES; what stands before the first marker is a turn unless it is blank."""
+    role = pl.when(pl.element().str.starts_with("a")).then(pl.lit("assistant")).otherwise(pl.lit("user"))
+    content = pl.element().str.slice(1).str.strip_chars()
+    messages = turns.list.slice(1).list.eval(pl.struct(role=role, content=content))
+    before = turns.list.first().str.strip_chars()
+    first = pl.concat_list(pl.struct(role=pl.lit(shape.first), content=before))
+    return pl.when(before != "").then(pl.concat_list(first, messages)).otherwise(messages).cast(MESSAGES)
