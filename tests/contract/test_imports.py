@@ -15,7 +15,7 @@ errors normalisation time_cuts resources
 fit
 dataset.decode dataset.goal dataset.files dataset
 dataset.manifest
-columns hashing lookup
+columns control_tokens hashing lookup
 stages.builders stages.builders.settings
 recipe ingest.fault ingest.recognise ingest.reshape
 ingest.examine ingest.mixed ingest.sql ingest.refused
@@ -34,8 +34,8 @@ stages.builders.steerlm
 stages.builders.groups stages.builders.weights
 stages.builders.registry
 stages.aspects stages.formulations
-stages.labels stages.wording
-census stages.render stages
+stages.labels stages.leaks stages.wording
+census stages.hygiene stages.render stages
 stages.builders.rows
 plan engines.local extremes inference
 settle tally
