@@ -57,7 +57,7 @@ class Hygiene:
     """What is suspicious in the usable records of the logs, counted before anything that was asked for is left out.
 
     `duplicates` counts records that repeat an earlier one: the same prompt, response and rewards. `conflicting` counts those
-    whose prompt and response stand elsewhere with other rewards. `leaks` counts those that hold the text of a goal or a score.
+    whose prompt and response stand elsewhere with other rewards. `leaks` counts those that hold a goal's text or a score.
     `control_tokens` counts those that hold a control token of a chat template. `longest` is the most characters of prompt and
     response together.
     """
