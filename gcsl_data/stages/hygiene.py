@@ -90,7 +90,9 @@ def verdicts(records: pl.LazyFrame, rewards: Sequence[str], stage: ChecksStage) 
     judged = conflicting.with_columns(pl.when(~stays).then(pl.lit("conflicting")).alias(_VERDICT))
     if stage.conflicts != "mean":
         return pl.concat([repeats, judged.filter(pl.col(_VERDICT).is_not_null()).select(_PLACE, _VERDICT)])
-    means = judged.with_columns(_mean_of_pair(reward).alias(_mean(reward)) for reward in rewards)
+    means = judged.with_columns(
+        pl.when(pl.col(_VERDICT).is_null()).then(_mean_of_pair(reward)).alias(_mean(reward)) for reward in rewards
+    )
     return pl.concat([repeats, means.select(_PLACE, _VERDICT, *map(_mean, rewards))], how="diagonal")
 
 
