@@ -344,6 +344,15 @@ def test_what_was_left_out_needs_no_hint(seen: Path) -> None:
     assert gcsl_data("stats", "log-gcsl", cwd=seen).out.count("hygiene") == 4
 
 
+def test_the_card_tells_what_is_suspicious(seen: Path) -> None:
+    assert gcsl_data("expand", "log.jsonl", "-o", "out", cwd=seen).status == 0
+
+    assert (
+        "Of the usable records, before any was left out: 1 repeat an earlier one, 3 share prompt and response but not the "
+        "reward, 1 hold a goal or a score, 1 hold control tokens.\n"
+    ) in (seen / "out" / "README.md").read_text()
+
+
 def test_a_clean_log_shows_its_longest_record_and_no_more(tmp_path: Path) -> None:
     write_jsonl(tmp_path / "log.jsonl", make_rows(range(9)))
 

@@ -132,7 +132,7 @@ def test_special_tokens_are_goals() -> None:
             True,
         ),
         (
-            "{% if level == num_levels %}The very best of all: {{ threshold }}{% else %}Something like {{ threshold }}{% endif %}",
+            "{% if level == num_levels %}The very best of all: {{ threshold }}{% else %}Reach {{ threshold }}{% endif %}",
             "The very best of all: 17",
             True,
         ),
