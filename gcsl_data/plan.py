@@ -7,6 +7,7 @@ import polars as pl
 
 from gcsl_data.census import census_of
 from gcsl_data.columns import ASPECT_PREFIX, KINDS, TIME
+from gcsl_data.dataset.manifest import Hygiene
 from gcsl_data.errors import DataError, RecipeError, UsageError, nearest
 from gcsl_data.fit import Comparator, Direction, Fit
 from gcsl_data.frozen import frozen_fit
@@ -38,8 +39,8 @@ class Plan:
 
     `aspects` are the rewards that stand side by side, each with its direction; none when there is one reward. `templates` are
     by aspect, a single reward's stands under "reward"; there are none where goals are not written in words. `frozen` is the
-    fit to use instead of a new one; `group_method` and `time_cuts` are what `settle` found. `notes` say how the logs were
-    read where that is not obvious.
+    fit to use instead of a new one; `hygiene`, `group_method` and `time_cuts` are what `settle` found. `notes` say how the
+    logs were read where that is not obvious.
     """
 
     recipe: Recipe
@@ -49,6 +50,7 @@ class Plan:
     records: pl.LazyFrame
     aspects: dict[str, Direction]
     frozen: Fit | None = None
+    hygiene: Hygiene | None = None
     group_method: GroupMethodName | None = None
     time_cuts: TimeCuts | None = None
     notes: tuple[str, ...] = ()

@@ -31,6 +31,9 @@ _ASPECT = re.compile("[a-z][a-z0-9_]*", re.ASCII)
 _DECIMAL = re.compile(r"[+-]?[0-9]{1,300}(\.[0-9]{1,300})?", re.ASCII)
 _FILTER = re.compile(r"mean|median|midpoint|none|top:[1-9][0-9]{0,3}|[1-9][0-9]{0,3}(,[1-9][0-9]{0,3})*", re.ASCII)
 OnError = Literal["fail", "quarantine"]
+Dedup = Literal["none", "exact"]
+Conflicts = Literal["keep", "mean", "first", "reject"]
+ControlTokens = Literal["keep", "reject"]
 FormulationName = Literal[
     "gcsl-bey-nl", "gcsl-bey-snl", "gcsl-bey", "gcsl-nl", "gcsl", "ca", "reward-embedding", "sft-aug", "sft",
     "pairs", "unpaired", "multi-negative", "best-of-group", "weights", "groups", "steerlm",
@@ -131,12 +134,21 @@ MAPPED_FIELDS = ("prompt", "response", "reward", "group", "messages", "time")
 
 
 class ChecksStage(Stage):
-    """What happens to rows that cannot be used."""
+    """What happens to rows that cannot be used, and to records that are merely suspicious."""
 
     on_error: OnError = "fail"
     """Stop at the first unusable row, or set such rows aside and count them."""
     max_reject_rate: float = Field(default=0.01, ge=0, le=1)
     """With quarantine: the largest share of rows (0 to 1) that may be set aside."""
+    dedup: Dedup = "none"
+    """Exact duplicates (the same prompt, response and reward): all are kept, or the first in the log."""
+    conflicts: Conflicts = "keep"
+    """The same prompt and response with different rewards: all are kept, or the first with the mean reward, or the first as
+    it is, or none."""
+    control_tokens: ControlTokens = "keep"
+    """Records that hold a control token of a chat template, such as <|im_start|>: they are kept, or left out."""
+    max_chars: int | None = Field(default=None, ge=1)
+    """Records with more characters than this in prompt and response together are left out."""
 
 
 class SplitsStage(Stage):

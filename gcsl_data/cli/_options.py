@@ -25,7 +25,8 @@ Settings = Annotated[
     typer.Option("--set", metavar="STAGE.NAME=VALUE", help="Any setting of the recipe, e.g. bins.ties=error."),
 ]
 
-_LOG, _BINS, _GOALS, _OTHER, _OUT = "From log to records", "Bins", "Goals", "Other methods", "Rows"
+_LOG, _HYGIENE, _BINS, _GOALS = "From log to records", "Hygiene", "Bins", "Goals"
+_OTHER, _OUT = "Other methods", "Rows"
 
 
 def _option(*names: str, panel: str, help: str, metavar: str | None = None) -> Any:
@@ -61,6 +62,14 @@ _TABLE: tuple[tuple[str, str, Any, str, str | None, str, str], ...] = (
      "Unusable rows: stop, or set aside and count. (fail)", _LOG),
     ("max_reject_rate", "checks.max_reject_rate", float, "--max-reject-rate", None,
      "With quarantine: fail above this share. (0.01)", _LOG),
+    ("dedup", "checks.dedup", str, "--dedup", "none|exact",
+     "Exact duplicates (prompt, response, reward): keep all, or the first. (none)", _HYGIENE),
+    ("conflicts", "checks.conflicts", str, "--conflicts", "keep|mean|first|reject",
+     "Same prompt and response, different rewards: keep all, the first with their mean, the first, none. (keep)", _HYGIENE),
+    ("control_tokens", "checks.control_tokens", str, "--control-tokens", "keep|reject",
+     "Records with a chat template's control tokens, such as <|im_start|>. (keep)", _HYGIENE),
+    ("max_chars", "checks.max_chars", int, "--max-chars", "N",
+     "Leave out records with more characters in prompt and response together.", _HYGIENE),
     ("bins", "bins.count", str, "--bins", "K|auto", "Equal-frequency bins of the reward. (5)", _BINS),
     ("thresholds", "bins.thresholds", str, "--thresholds", "N,...", "Thresholds of your own instead of bins.", _BINS),
     ("ties", "bins.ties", str, "--ties", "merge|spread|error|rank", "When bin edges are equal. (merge)", _BINS),

@@ -17,7 +17,7 @@ from gcsl_data.errors import one_line
 if TYPE_CHECKING:  # what is shown was imported by whoever made it; no command waits for the others' modules
     from gcsl_data.audit.contract import Finding
     from gcsl_data.dataset.export import Exported
-    from gcsl_data.dataset.manifest import Accounting
+    from gcsl_data.dataset.manifest import Accounting, Hygiene
     from gcsl_data.extremes import Extremes
     from gcsl_data.log_schema import Change
     from gcsl_data.presets import Preset
@@ -162,6 +162,27 @@ def progress(mode: str, what: str) -> Iterator[OnRows]:
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def hygiene_lines(hygiene: "Hygiene", account: "Accounting") -> list[str]:
+    """What is suspicious, a line for each count; what was left out already needs no hint."""
+    lines = [
+        f"  hygiene   {count} {what}" + ("" if reason in account.filtered or not hint else f" ({hint})")
+        for count, what, reason, hint in (
+            (hygiene.duplicates, "repeat an earlier record", "duplicate", "--dedup exact keeps the first"),
+            (hygiene.conflicting, "share prompt and response but not the reward", "conflicting", "see --conflicts"),
+            (hygiene.leaks, "hold a goal or a score in prompt or response", None, None),
+            (
+                hygiene.control_tokens,
+                "hold control tokens",
+                "control_tokens",
+                "--control-tokens reject leaves them out",
+            ),
+        )
+        if count
+    ]
+    hint = "" if "too_long" in account.filtered else " (--max-chars leaves out longer ones)"
+    return [*lines, f"  longest   {hygiene.longest} characters{hint}"]
 
 
 def row_counts(account: "Accounting") -> str:

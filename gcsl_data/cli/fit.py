@@ -48,7 +48,8 @@ def fit(
         _show.say(f"warning: {warning}")
     stats = stats_of_log(measured, str(out), resolved.goals.formulation)
     if json:
-        _show.print_json({"output": str(out), "warnings": list(measured.warnings), "fit": encode(measured.fit)})
+        found = {"fit": encode(measured.fit), "hygiene": encode(measured.hygiene)}
+        _show.print_json({"output": str(out), "warnings": list(measured.warnings), **found})
         return
     _show_stats.say_expanded(stats)
     print(out)

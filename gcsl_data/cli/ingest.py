@@ -40,8 +40,11 @@ def ingest(
     done = write_records(found, resolved, LocalEngine(found), out, overwrite=overwrite)
     _show.say_notes(done.notes)
     if json:
-        _show.print_json({"output": str(out), "notes": list(done.notes), "accounting": encode(done.accounting)})
+        counts = {"accounting": encode(done.accounting), "hygiene": encode(done.hygiene)}
+        _show.print_json({"output": str(out), "notes": list(done.notes), **counts})
         return
     _show.say_accounting(done.accounting)
+    for line in _show.hygiene_lines(done.hygiene, done.accounting):
+        _show.say_indented(line)
     _show.say_extremes(done.extremes)
     print(out)

@@ -56,6 +56,23 @@ class Accounting:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Hygiene:
+    """What is suspicious in the usable records of the logs, counted before anything that was asked for is left out.
+
+    `duplicates` counts records that repeat an earlier one: the same prompt, response and rewards. `conflicting` counts those
+    whose prompt and response stand elsewhere with other rewards. `leaks` counts those that hold a goal's text or a score.
+    `control_tokens` counts those that hold a control token of a chat template. `longest` is the most characters of prompt and
+    response together.
+    """
+
+    duplicates: int
+    conflicting: int
+    leaks: int
+    control_tokens: int
+    longest: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Goal:
     """Goal k: "reaches threshold k". `threshold` holds the digits as printed; `dropped` says why it is not in use.
 
@@ -145,6 +162,7 @@ class Manifest:
     tools: dict[str, str]
     inputs: tuple[Input, ...]
     accounting: Accounting
+    hygiene: Hygiene
     recipe: dict[str, Any]
     templates: dict[str, Template]
     fit: Fit

@@ -67,6 +67,24 @@ def prompt_of(layout: Layout, *, is_text: bool, has_goal: bool) -> pl.Expr:
     return _placed(layout, is_text=is_text) if has_goal else _goal_free(layout, is_text=is_text)
 
 
+def bare_prompt(layout: Layout) -> pl.Expr:
+    """The `prompt` of rows that carry a `goal` without its text: what `prompt_of` put it into, as chat messages or text."""
+    goal, prompt = pl.col("goal"), pl.col("prompt")
+    around = affix(MARK, layout.placement)
+
+    def bare(text: pl.Expr) -> pl.Expr:
+        return text.str.strip_prefix(filled(around.before, goal)).str.strip_suffix(filled(around.after, goal))
+
+    if layout.format == "text":
+        return bare(prompt)
+    if layout.placement == "system":
+        first, others = prompt.list.first().struct.field("content"), prompt.list.slice(1)
+        return pl.when(first == goal).then(others).otherwise(pl.concat_list(_turn("system", bare(first)), others))
+    at = last_index_of_role(prompt, "user")
+    turn = prompt.list.get(at, null_on_oob=True).struct.field("content")
+    return pl.concat_list(prompt.list.head(at), _turn("user", bare(turn)), prompt.list.slice(at + 1))
+
+
 def _goal_free(layout: Layout, *, is_text: bool) -> pl.Expr:
     prompt = pl.col("prompt")
     return pl.concat_list(_turn("user", prompt)) if is_text and layout.format == "messages" else prompt

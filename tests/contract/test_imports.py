@@ -15,7 +15,7 @@ errors normalisation time_cuts resources
 fit
 dataset.decode dataset.goal dataset.files dataset
 dataset.manifest
-columns hashing lookup
+columns control_tokens hashing lookup
 stages.builders stages.builders.settings ingest.shapes ingest.shapes.settings
 presets
 recipe ingest.fault ingest.recognise ingest.conversations
@@ -40,15 +40,15 @@ stages.builders.steerlm
 stages.builders.groups stages.builders.weights
 stages.builders.registry
 stages.aspects stages.formulations
-stages.labels stages.wording
-census stages.render stages
+stages.labels stages.leaks stages.wording
+census stages.hygiene stages.render stages
 stages.builders.rows
 plan engines.local extremes inference
 settle tally
 measure dataset.shards dataset.card dataset.find schemas
 build records log_schema dataset.verified
 dataset.export
-audit.phrases audit.built_rows
+audit.phrases audit.built_rows audit.split_rows
 audit.* audit
 cli._options cli._run cli._show
 cli._show_*

@@ -133,6 +133,9 @@ def choices(setting: str) -> tuple[str, ...]:
     kinds: dict[str, Any] = {
         "record.direction": Direction,
         "checks.on_error": recipes.OnError,
+        "checks.dedup": recipes.Dedup,
+        "checks.conflicts": recipes.Conflicts,
+        "checks.control_tokens": recipes.ControlTokens,
         "bins.ties": Ties,
         "goals.placement": Placement,
         "goals.formulation": recipes.FormulationName,
