@@ -20,7 +20,7 @@ from gcsl_data.dataset.goal import Placement
 from gcsl_data.dataset.manifest import Format
 from gcsl_data.errors import RecipeError, UsageError, nearest, shown
 from gcsl_data.fit import Direction, Ties
-from gcsl_data.ingest.shapes.settings import ShapeStage, Sql
+from gcsl_data.ingest.shapes.settings import MAPPED_FIELDS, ShapeStage, Sql
 from gcsl_data.normalisation import RewardMethodName
 from gcsl_data.presets import HEAD, find_preset
 from gcsl_data.stages.builders.settings import BuildStage
@@ -125,9 +125,6 @@ class RecordStage(Stage):
     def direction_of(self, aspect: str) -> Direction:
         """Which values of an aspect are better."""
         return self.directions.get(aspect, self.direction)
-
-
-MAPPED_FIELDS = ("prompt", "response", "reward", "group", "messages", "time")
 
 
 class ChecksStage(Stage):

@@ -3,8 +3,9 @@
 import polars as pl
 
 from gcsl_data.columns import PART_INDEX
-from gcsl_data.ingest.expressions import Columns, typed
+from gcsl_data.ingest.expressions import Columns, require_own_names, typed
 from gcsl_data.ingest.shapes.turns import require_fields
+from gcsl_data.ingest.shapes.types import as_list
 
 _ITEM = "_gcsl_item"
 
@@ -14,9 +15,10 @@ def reshape(columns: Columns, path: str) -> Columns:
 
     `PART_INDEX` is its place in the list, from 0. An empty list stays as one row without them.
     """
-    found, dtype = typed("records", path, columns, flag="shape")
+    found, dtype = as_list(*typed("records", path, columns, flag="shape"))
     require_fields(dtype, (), columns, "shape.records")
-    names = [item.name for item in dtype.inner.fields]  # pyright: ignore[reportAttributeAccessIssue]
+    names = [item.name for item in dtype.inner.fields]
+    require_own_names(names, columns.uri)
     listed = columns.frame.with_columns(found.alias(_ITEM))
     places = pl.when(pl.col(_ITEM).list.len() > 0).then(pl.int_ranges(0, pl.col(_ITEM).list.len(), dtype=pl.Int32))
     frame = (

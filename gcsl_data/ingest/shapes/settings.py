@@ -4,6 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+from gcsl_data.errors import nearest
+
 
 def _alternatives(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
@@ -18,6 +20,10 @@ Names = Annotated[tuple[str, ...], BeforeValidator(lambda value: _listed(value))
 def _listed(value: Any) -> Any:
     """Text with commas as the tuple of its names; anything else as it is."""
     return tuple(name.strip() for name in value.split(",")) if isinstance(value, str) else value
+
+
+MAPPED_FIELDS = ("prompt", "response", "reward", "group", "messages", "time")
+"""The fields of a record that SQL may say."""
 
 
 class Shape(BaseModel):
@@ -35,6 +41,12 @@ class Transcripts(Shape):
     """What stands before a turn of the user, such as "\\n\\nHuman:"."""
     assistant: str = Field(min_length=1)
     """What stands before a turn of the assistant."""
+
+    @model_validator(mode="after")
+    def _told_apart(self) -> "Transcripts":
+        if self.user == self.assistant:
+            raise ValueError("the same marker stands before both; say how the two are told apart")
+        return self
 
 
 class Turns(Shape):
@@ -134,6 +146,13 @@ class ShapeStage(Shape):
     def _several(cls, value: Any) -> Any:
         if isinstance(value, tuple | dict) and len(value) < 2:
             raise ValueError("variants are two or more")
+        if isinstance(value, tuple) and (twice := [name for name in value if value.count(name) > 1]):
+            raise ValueError(f"{twice[0]!r} is named twice")
+        for name, fields in value.items() if isinstance(value, dict) else ():
+            if not fields:
+                raise ValueError(f"the variant {name!r} says nothing; give it a response")
+            if unknown := [field for field in fields if field not in MAPPED_FIELDS]:
+                raise ValueError(f"{name}.{unknown[0]} is not a record field; {nearest(unknown[0], MAPPED_FIELDS)}")
         return value
 
     @model_validator(mode="after")
