@@ -13,6 +13,9 @@ from gcsl_data.ingest.shapes.settings import Sql
 from gcsl_data.ingest.sql import fits, needs, sees_other_rows
 
 
+_LITERAL = "0123456789+-.'\""  # how a number, a text or a quoted name begins
+
+
 @dataclass(frozen=True, slots=True)
 class Columns:
     """A lazy frame with its schema, and the log that it comes of: name, what its rows count, fields of several types."""
@@ -36,9 +39,9 @@ def expression(field: str, sql: Sql | None, columns: Columns, *, flag: str = "--
     """
     alternatives = sql[1:] if isinstance(sql, tuple) else ()
     if isinstance(sql, tuple):
-        parsed = [_parsed(field, text, flag) for text in sql]
+        parsed = [_parsed(field, text, columns, flag) for text in sql]
         sql = next((text for text, one in zip(sql, parsed, strict=True) if fits(one, columns.schema)), sql[0])
-    found = pl.col(field) if sql is None else _parsed(field, sql, flag)
+    found = pl.col(field) if sql is None else _parsed(field, sql, columns, flag)
     for column in found.meta.root_names():
         if column not in columns.schema:
             near = offer(field, column, columns.schema, columns.frame, flag=flag)
@@ -69,7 +72,10 @@ def typed(field: str, sql: Sql | None, columns: Columns, *, flag: str) -> tuple[
         ) from None
 
 
-def _parsed(field: str, sql: str, flag: str) -> pl.Expr:
+def _parsed(field: str, sql: str, columns: Columns, flag: str) -> pl.Expr:
+    """SQL as an expression. A column's name is that column, though SQL may know another thing of that name, such as USER."""
+    if sql in columns.schema and sql[:1] not in _LITERAL:
+        return pl.col(sql)
     try:
         found = pl.sql_expr(sql)
     except pl.exceptions.PolarsError as error:
