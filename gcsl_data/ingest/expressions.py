@@ -12,7 +12,6 @@ from gcsl_data.ingest.offers import missing_field, offer
 from gcsl_data.ingest.shapes.settings import Sql
 from gcsl_data.ingest.sql import fits, needs, sees_other_rows
 
-
 _LITERAL = "0123456789+-.'\""  # how a number, a text or a quoted name begins
 
 

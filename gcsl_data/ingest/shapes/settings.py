@@ -8,6 +8,8 @@ from gcsl_data.errors import nearest
 
 
 def _alternatives(value: Any) -> Any:
+    if isinstance(value, list | tuple) and not value:
+        raise ValueError("a SQL expression is needed, or several of which the first that fits is taken")
     return tuple(value) if isinstance(value, list) else value
 
 
@@ -19,7 +21,9 @@ Names = Annotated[tuple[str, ...], BeforeValidator(lambda value: _listed(value))
 
 def _listed(value: Any) -> Any:
     """Text with commas as the tuple of its names; anything else as it is."""
-    return tuple(name.strip() for name in value.split(",")) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    return tuple(name.strip() for name in value.split(",")) if value.strip() else ()
 
 
 MAPPED_FIELDS = ("prompt", "response", "reward", "group", "messages", "time")
@@ -35,7 +39,7 @@ class Shape(BaseModel):
 class Transcripts(Shape):
     """Conversations that are written as one text, told apart by what stands before each turn."""
 
-    columns: Names
+    columns: Names = Field(min_length=1)
     """The columns that hold one; each becomes `prompt` (chat messages) and `response`, as in chosen.response."""
     user: str = Field(min_length=1)
     """What stands before a turn of the user, such as "\\n\\nHuman:"."""
@@ -58,7 +62,7 @@ class Turns(Shape):
     """The field of a turn that says who speaks."""
     content: str = "content"
     """The field of a turn that says what."""
-    answers: Names = ("assistant",)
+    answers: Names = Field(default=("assistant",), min_length=1)
     """Whose turns are responses. To each of them its own turns are the assistant's, and all others the user's."""
     system: Names = ("system",)
     """Whose turns are instructions."""
@@ -76,7 +80,7 @@ class Trees(Shape):
     """The field of a message that says who speaks."""
     content: str = "text"
     """The field of a message that says what."""
-    answers: Names = ("assistant",)
+    answers: Names = Field(default=("assistant",), min_length=1)
     """Whose messages are responses."""
     system: Names = ("system",)
     """Whose messages are instructions."""
