@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from gcsl_data.columns import ASPECT_PREFIX, OUR_COLUMNS, RAW_COLUMN
+from gcsl_data.columns import ASPECT_PREFIX, OUR_COLUMNS, OURS, RAW_COLUMN
 from gcsl_data.dataset.goal import Placement
 from gcsl_data.dataset.manifest import Format
 from gcsl_data.errors import RecipeError, UsageError, nearest, shown
@@ -116,7 +116,7 @@ class RecordStage(Stage):
     @field_validator("keep")
     @classmethod
     def _not_ours(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if taken := [name for name in value if name in OUR_COLUMNS or name.startswith(RAW_COLUMN)]:
+        if taken := [name for name in value if name in OUR_COLUMNS or name.startswith((RAW_COLUMN, OURS))]:
             raise ValueError(f"{taken[0]!r} is a column that gcsl writes itself; leave it out")
         if twice := [name for name in value if value.count(name) > 1]:
             raise ValueError(f"{twice[0]!r} is named twice")

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gcsl_data.errors import DataError
+from gcsl_data.ingest.shapes.trees import MAX_LEVELS
 
 from .support import examples, expand, records, write_jsonl
 from .test_turns import judged
@@ -100,6 +101,15 @@ def test_what_is_no_tree_is_refused(tmp_path: Path, log: list[Any], code: str) -
 
     with pytest.raises(DataError, match=code):
         records(write_jsonl(tmp_path / "log.jsonl", rows), shape__trees=MESSAGES)
+
+
+def test_a_tree_in_a_row_has_not_more_levels_than_a_plan_bears(tmp_path: Path) -> None:
+    tree: dict[str, Any] = {"role": "assistant", "text": "last", "reward": 1}
+    for _ in range(MAX_LEVELS):
+        tree = {"role": "user", "text": "x", "replies": [tree]}
+
+    with pytest.raises(DataError, match="GD1252"):
+        records(write_jsonl(tmp_path / "log.jsonl", [{"tree": tree}]), shape__trees={"root": "tree"})
 
 
 def test_columns_may_be_called_anything(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from gcsl_data.ingest.shapes.turns import OPENING
 from gcsl_data.ingest.shapes.types import as_key, as_type, common, require_text
 
 MAX_DEPTH = 1000
+MAX_LEVELS = 32  # of a tree in a row: the plan has a part for each, and the time to make it grows with their cube
 _DIGITS = 10  # a place among siblings, as text that sorts
 TURN = "turn"
 _PATH, _CONTEXT, _NODE, _NEXT = "_gcsl_path", "_gcsl_context", "_gcsl_node", "_gcsl_next"
@@ -159,11 +160,11 @@ def _one_level_down(frame: pl.LazyFrame, role: pl.Expr, level: dict[str, pl.Data
     return (
         frame.with_columns(
             pl.concat_list(_PATH, pl.concat_list(pl.struct(role=role, content=content))).alias(_PATH),
+            replies.alias(_NODE),
             places.alias(_NEXT),
         )
-        .explode(_NEXT, empty_as_null=False, keep_nulls=False)
+        .explode(_NODE, _NEXT, empty_as_null=False, keep_nulls=False)
         .with_columns(
-            replies.list.get(pl.col(_NEXT)).alias(_NODE),
             # Text that sorts as a reader goes: a message, the replies to it, its next sibling.
             pl.concat_str("_gcsl_place", pl.col(_NEXT).cast(pl.String).str.zfill(_DIGITS)).alias("_gcsl_place"),
         )
@@ -177,6 +178,12 @@ def _levels(dtype: pl.DataType, shape: Trees, columns: Columns) -> list[dict[str
     inner: object = dtype
     while isinstance(inner, pl.Struct):
         levels.append({item.name: item.dtype for item in inner.fields})  # pyright: ignore[reportArgumentType]
+        if len(levels) > MAX_LEVELS:
+            raise DataError(
+                "GD1252",
+                f"{columns.uri}: a tree has more than {MAX_LEVELS} levels; write each message as a row and name its "
+                "shape.trees.id and parent",
+            )
         below = levels[-1].get(shape.replies)
         inner = below.inner if isinstance(below, pl.List) else None
     if not levels:

@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from gcsl_data.columns import PART_INDEX
 from gcsl_data.errors import DataError, shown
 from gcsl_data.ingest.expressions import Columns
 
@@ -15,6 +16,20 @@ from gcsl_data.ingest.expressions import Columns
 def as_list(value: pl.Expr, dtype: Any) -> tuple[pl.Expr, Any]:
     """A list of a fixed length (Arrow, Parquet) as any other list."""
     return (value.arr.to_list(), pl.List(dtype.inner)) if isinstance(dtype, pl.Array) else (value, dtype)
+
+
+def once_for_each_of(items: pl.Expr, frame: pl.LazyFrame, name: str) -> pl.LazyFrame:
+    """Every row once for each item of a list: `name` is the item, `PART_INDEX` its place. An empty list: one row, null.
+
+    Items and places go side by side, so that no row carries the list it came of.
+    """
+    full = pl.when(items.list.len() > 0)
+    places = pl.int_ranges(0, items.list.len(), dtype=pl.Int32)
+    return (
+        frame.with_columns(full.then(items).alias(name), full.then(places).alias(PART_INDEX))
+        .explode(name, PART_INDEX, empty_as_null=True, keep_nulls=True)
+        .with_columns(pl.col(PART_INDEX).fill_null(0))
+    )
 
 
 def require_text(dtype: Any, what: str, columns: Columns) -> None:

@@ -8,7 +8,7 @@ from gcsl_data.ingest.expressions import Columns, expression, typed
 from gcsl_data.ingest.offers import nearest_columns
 from gcsl_data.ingest.shapes.settings import Sql
 from gcsl_data.ingest.shapes.shaped import Shaped
-from gcsl_data.ingest.shapes.types import as_list, as_type, common
+from gcsl_data.ingest.shapes.types import as_list, as_type, common, once_for_each_of
 
 Declared = str | tuple[str, ...] | dict[str, dict[str, Sql]]
 VARIANT, VARIANT_NAME = "variant", "variant_name"
@@ -36,14 +36,7 @@ def _of_list(columns: Columns, sql: str) -> Shaped:
             "GD1242",
             f"{columns.uri}: the variants {sql} must be a list, found {shown(dtype)}; name one, or columns: --variants A,B",
         )
-    listed = columns.frame.with_columns(found.alias(VARIANT))
-    places = pl.when(pl.col(VARIANT).list.len() > 0).then(pl.int_ranges(0, pl.col(VARIANT).list.len(), dtype=pl.Int32))
-    frame = (
-        listed.with_columns(places.alias(PART_INDEX))
-        .explode(PART_INDEX, empty_as_null=True, keep_nulls=True)
-        .with_columns(pl.col(VARIANT).list.get(pl.col(PART_INDEX), null_on_oob=True), pl.col(PART_INDEX).fill_null(0))
-    )
-    return Shaped(columns.of(frame), _response(dtype.inner))
+    return Shaped(columns.of(once_for_each_of(found, columns.frame, VARIANT)), _response(dtype.inner))
 
 
 def _of_columns(columns: Columns, names: tuple[str, ...]) -> Shaped:
