@@ -15,12 +15,12 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from gcsl_data.columns import ASPECT_PREFIX, OUR_COLUMNS, RAW_COLUMN
+from gcsl_data.columns import ASPECT_PREFIX, OUR_COLUMNS, OURS, RAW_COLUMN
 from gcsl_data.dataset.goal import Placement
 from gcsl_data.dataset.manifest import Format
 from gcsl_data.errors import RecipeError, UsageError, nearest, shown
 from gcsl_data.fit import Direction, Ties
-from gcsl_data.ingest.shapes.settings import ShapeStage, Sql
+from gcsl_data.ingest.shapes.settings import MAPPED_FIELDS, ShapeStage, Sql
 from gcsl_data.normalisation import RewardMethodName
 from gcsl_data.presets import HEAD, find_preset
 from gcsl_data.stages.builders.settings import BuildStage
@@ -107,7 +107,7 @@ class RecordStage(Stage):
     @classmethod
     def _labels(cls, value: object) -> object:
         labels = [label.strip() for label in value.split("<")] if isinstance(value, str) else value
-        if isinstance(labels, list) and (len(labels) < 2 or "" in labels or len(set(labels)) < len(labels)):
+        if isinstance(labels, list) and labels and (len(labels) < 2 or "" in labels or len(set(labels)) < len(labels)):
             raise ValueError("an order is two or more different labels, the lowest first: Poor<Good<Excellent")
         return labels
 
@@ -119,7 +119,7 @@ class RecordStage(Stage):
     @field_validator("keep")
     @classmethod
     def _not_ours(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if taken := [name for name in value if name in OUR_COLUMNS or name.startswith(RAW_COLUMN)]:
+        if taken := [name for name in value if name in OUR_COLUMNS or name.startswith((RAW_COLUMN, OURS))]:
             raise ValueError(f"{taken[0]!r} is a column that gcsl writes itself; leave it out")
         if twice := [name for name in value if value.count(name) > 1]:
             raise ValueError(f"{twice[0]!r} is named twice")
@@ -128,9 +128,6 @@ class RecordStage(Stage):
     def direction_of(self, aspect: str) -> Direction:
         """Which values of an aspect are better."""
         return self.directions.get(aspect, self.direction)
-
-
-MAPPED_FIELDS = ("prompt", "response", "reward", "group", "messages", "time")
 
 
 class ChecksStage(Stage):
@@ -437,13 +434,18 @@ def _lay(values: dict[str, Any], setting: str, name: str, value: Any) -> None:
     """Puts one layer's value over those below it."""
     below = values.get(setting)
     if name != setting:  # something inside a setting
-        inner = dict(below) if isinstance(below, dict) else {}
-        inner[name.removeprefix(f"{setting}.")] = value
-        values[setting] = inner
+        values[setting] = _with_inside(below, name.removeprefix(f"{setting}.").split("."), value)
     elif setting == "record.map" and isinstance(below, dict) and isinstance(value, dict):
         values[setting] = {**below, **value}
     else:
         values[setting] = value
+
+
+def _with_inside(outer: Any, path: list[str], value: Any) -> dict[str, Any]:
+    """The outer value with another one at a path of keys inside it; neither it nor what it holds is changed."""
+    key, *rest = path
+    held = outer if isinstance(outer, dict) else {}
+    return {**held, key: _with_inside(held.get(key), rest, value) if rest else value}
 
 
 def _make_way(values: dict[str, Any], layer: Mapping[str, Any]) -> None:
@@ -531,8 +533,10 @@ def _from_text(file: str, text: str) -> Iterator[tuple[str, Any]]:
     for stage, part in content.items():
         if stage == HEAD:
             continue
-        if stage not in stages or not isinstance(part, dict):
+        if stage not in stages:
             raise RecipeError("GD7803", f"{file}: no part {stage!r} in a recipe; {nearest(stage, stages)}")
+        if not isinstance(part, dict):
+            raise RecipeError("GD7803", f"{file}: {stage} is {shown(part)} where it must be a table: [{stage}]")
         for name, value in part.items():
             full = f"{stage}.{name}"
             if full not in field_names():
@@ -552,7 +556,10 @@ def _validated(values: dict[str, Any], origins: dict[str, str], files: Mapping[s
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"][:2])
         place = ".".join(str(part) for part in first["loc"] if isinstance(part, str) and "[" not in part)
-        reason = first["msg"].removeprefix("Value error, ")
+        place = place.removesuffix(".str")  # which kind of value pydantic tried last
+        reason = _REASONS.get(first["type"], first["msg"].removeprefix("Value error, "))
+        if first["type"] == "missing" and place.count(".") == 2:
+            reason = f"it must be said, by --set {place}=..., in a recipe or by a --preset"
         if file := files.get(origins.get(name, "")):
             raise RecipeError("GD7805", f"{file}: {place}: {reason}") from None
         if "." not in name:  # values that are legal one by one and wrong together
@@ -560,6 +567,15 @@ def _validated(values: dict[str, Any], origins: dict[str, str], files: Mapping[s
         raise UsageError("GD0202", f"{place}: {reason}, found {shown(first['input'], limit=80)}") from None
 
 
+# Where pydantic speaks of its own types.
+_REASONS = {
+    "extra_forbidden": "there is no such setting; gcsl-data schema show recipe lists them",
+    "dict_type": "a table of names and values is needed",
+    "model_type": "a table of names and values is needed",
+    "string_type": "text is needed",
+    "missing": "it must be said",
+    "too_short": "at least one is needed",
+}
 _LISTS_OF_NUMBERS = ("splits.shares", "rewards.clip", "goals.scale")
 
 

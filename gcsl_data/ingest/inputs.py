@@ -122,7 +122,8 @@ def _with_items(log: Log, shape: ShapeStage) -> Log:
         raise InputError(
             "GD6611", f"{named}: no such table of items, from here or from {log.path.parent}; give --items PATH"
         )
-    return replace(log, items=_log(path, path.name, None))
+    uri = path.name if path.name != log.uri else f"items/{path.name}"  # inputs are told apart by name
+    return replace(log, items=_log(path, uri, None))
 
 
 def _relative(found: list[tuple[str, Path]]) -> list[tuple[str, Path]]:

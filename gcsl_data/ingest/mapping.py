@@ -24,7 +24,7 @@ from gcsl_data.fit import Direction
 from gcsl_data.hashing import prompt_hash
 from gcsl_data.ingest.conversations import is_messages, split_conversation
 from gcsl_data.ingest.explain import UNREADABLE, explain
-from gcsl_data.ingest.expressions import Columns, expression
+from gcsl_data.ingest.expressions import Columns, expression, names_of, require_own_names
 from gcsl_data.ingest.fault import DECODING_REASONS
 from gcsl_data.ingest.inputs import Log
 from gcsl_data.ingest.offers import missing_field
@@ -70,6 +70,7 @@ def to_records(log: Log, stage: RecordStage, shape: ShapeStage = NO_SHAPE) -> tu
     scanned, schema = _scanned(log)
     if log.records is not None:
         return _canonical(scanned, schema, stage, shape, log), ()
+    require_own_names(names_of(Columns(scanned, schema, log.uri, log.format.unit)), log.uri)
     if log.faults.rows and len(schema) == 1:
         row, fault = next(iter(log.faults.rows.items()))
         raise DataError(
@@ -84,7 +85,7 @@ def to_records(log: Log, stage: RecordStage, shape: ShapeStage = NO_SHAPE) -> tu
     frame = frame.select(
         prompt=prompt,
         response=response,
-        **{_LOGGED + name: _field(name, stage, shaped) for name in rewards},
+        **{_LOGGED + name: _reward(name, stage, shaped) for name in rewards},
         group=_field("group", stage, shaped).cast(pl.String) if _says("group", stage, shaped) else None,
         source=pl.lit(log.uri),
         log=pl.lit(log.uri),
@@ -210,7 +211,12 @@ def _shaped(log: Log, scanned: pl.LazyFrame, schema: pl.Schema, shape: ShapeStag
     items = None
     if log.items:
         items = Columns(*_scanned(log.items), log.items.uri, log.items.format.unit, log.items.faults.mixed)
-    return reshape(columns, shape, items=items, has_records=log.has_records)
+        require_own_names(names_of(items), items.uri)
+    try:
+        return reshape(columns, shape, items=items, has_records=log.has_records)
+    except pl.exceptions.PolarsError as error:
+        reason = str(error).splitlines()[0].strip()
+        raise DataError("GD1251", f"{log.uri}: its columns do not fit the shape: {reason}; change [shape]") from None
 
 
 def _require_whole_fields(log: Log, stage: RecordStage, shape: ShapeStage) -> None:
@@ -227,7 +233,8 @@ def _require_whole_fields(log: Log, stage: RecordStage, shape: ShapeStage) -> No
             shaped = _shaped(log, pl.LazyFrame(schema=rest), rest, shape)
             asked = [
                 *_prompt_and_response(stage, shaped),
-                *(_field(name, stage, shaped) for name in stage.rewards or ["reward"]),
+                *(_reward(name, stage, shaped) for name in stage.rewards or ["reward"]),
+                *(_field(name, stage, shaped) for name in ("group", "time") if _says(name, stage, shaped)),
             ]
             shaped.columns.frame.select(one.alias(str(n)) for n, one in enumerate(asked)).collect_schema()
         except (DataError, pl.exceptions.PolarsError):
@@ -244,23 +251,29 @@ def _prompt_and_response(stage: RecordStage, shaped: Shaped) -> tuple[pl.Expr, p
     return split_conversation(_field("messages", stage, shaped))
 
 
+def _reward(name: str, stage: RecordStage, shaped: Shaped) -> pl.Expr:
+    """The logged reward, or that of one aspect, which may be called like anything."""
+    if name in stage.rewards:
+        return expression(name, stage.rewards[name], shaped.columns, flag="--reward")
+    return _field(name, stage, shaped)
+
+
 def _field(name: str, stage: RecordStage, shaped: Shaped) -> pl.Expr:
     """What a record field is: as each variant says, else as mapped, else as the shape has it, else the column of its name."""
-    flag, given = ("--reward", stage.rewards) if name in stage.rewards else ("--map", stage.map)
-    if name in shaped.variants:
-        said = shaped.variants[name]
-        is_whole = all(own is not None for own in said)
-        if name in given and is_whole:
-            raise UsageError("GD0262", f"{flag} {name}: every variant says its {name} already; change shape.variants")
-        rest = pl.lit(None) if is_whole else _unvaried(name, given.get(name), shaped, flag)
-        return chosen([rest if own is None else own for own in said])
-    return _unvaried(name, given.get(name), shaped, flag)
+    if name not in shaped.variants:
+        return _unvaried(name, stage.map.get(name), shaped)
+    said = shaped.variants[name]
+    is_whole = all(own is not None for own in said)
+    if name in stage.map and is_whole:
+        raise UsageError("GD0262", f"--map {name}: every variant says its {name} already; change shape.variants")
+    rest = pl.lit(None) if is_whole else _unvaried(name, stage.map.get(name), shaped)
+    return chosen(name, [rest if own is None else own for own in said], shaped.columns)
 
 
-def _unvaried(name: str, sql: Sql | None, shaped: Shaped, flag: str) -> pl.Expr:
+def _unvaried(name: str, sql: Sql | None, shaped: Shaped) -> pl.Expr:
     if sql is None and name in shaped.fields:
         return shaped.fields[name]
-    return expression(name, sql, shaped.columns, flag=flag)
+    return expression(name, sql, shaped.columns)
 
 
 def _says(name: str, stage: RecordStage, shaped: Shaped) -> bool:

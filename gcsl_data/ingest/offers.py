@@ -27,7 +27,8 @@ _NEEDS = {
 def offer(field: str, column: str, schema: pl.Schema, frame: pl.LazyFrame, *, flag: str) -> str:
     """The likeliest columns, each with values of the first three rows, and the flag to say it with."""
     names = [name for name in schema if not name.startswith(OURS)]
-    if known := [preset.name for preset in presets() if preset.is_of({*names})]:
+    known = [preset.name for preset in presets() if preset.is_of({*names})]
+    if known and column == field:  # nobody said what it is
         return f"it looks like a log for --preset {known[0]}"
     chats = [name for name in names if is_messages(schema[name])]
     if field in ("prompt", "response") and chats:
@@ -56,7 +57,11 @@ def missing_field(reason: str, schema: pl.Schema) -> str:
     last = {path.rpartition(".")[2]: path for path in fields}
     wanted = re.sub(r"[^\w]", "", reason.rpartition(" ")[2])
     close = difflib.get_close_matches(wanted, last, n=3, cutoff=0.5)
-    return f"no field {wanted!r}; nearest: {', '.join(last[name] for name in close)}" if close else reason
+    if close:
+        return f"no field {wanted!r}; nearest: {', '.join(last[name] for name in close)}"
+    if re.fullmatch(r"[\w\"'`]+", reason):
+        return f"no field {wanted!r}; it has {', '.join(fields[:12]) or 'none'}"
+    return reason
 
 
 def _paths(at: str, dtype: pl.DataType) -> list[str]:

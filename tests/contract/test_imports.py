@@ -28,7 +28,7 @@ ingest.remote
 ingest.inputs
 ingest.offers stages.times
 ingest.expressions
-ingest.shapes.shaped ingest.shapes.chats
+ingest.shapes.shaped ingest.shapes.chats ingest.shapes.types
 ingest.shapes.turns ingest.shapes.variants ingest.shapes.transcripts
 ingest.shapes.records ingest.shapes.sequences ingest.shapes.trees
 ingest.shapes.registry

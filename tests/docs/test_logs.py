@@ -57,7 +57,7 @@ def test_the_log_of_a_preset_is_known_by_its_columns(preset: Preset, tmp_path: P
     file, _, content = _LOG.findall(SECTIONS[preset.name])[0]
     (tmp_path / file).write_text(content, encoding="utf-8")
 
-    outcome = gcsl_data("expand", file, "--map", "reward=no_such_column", cwd=tmp_path)
+    outcome = gcsl_data("expand", file, cwd=tmp_path)
 
     assert outcome.status == 65
     assert f"--preset {preset.name}" in outcome.errors[0]

@@ -35,6 +35,6 @@ def _turn(own: str, system: Sequence[str]) -> pl.Expr:
 
 
 def opens(messages: pl.Expr) -> pl.Expr:
-    """Whether nobody spoke before: there are no messages but instructions."""
+    """Whether nobody spoke before: there are no messages but instructions. Who has no role may be anybody."""
     role = pl.element().struct.field("role")
-    return ~messages.list.eval(~role.is_in(["system", "developer"])).list.any()
+    return ~messages.list.eval(~role.is_in(["system", "developer"]).fill_null(False)).list.any()

@@ -2,9 +2,9 @@
 
 import polars as pl
 
-from gcsl_data.columns import PART_INDEX
-from gcsl_data.ingest.expressions import Columns, typed
+from gcsl_data.ingest.expressions import Columns, require_own_names, typed
 from gcsl_data.ingest.shapes.turns import require_fields
+from gcsl_data.ingest.shapes.types import as_list, once_for_each_of
 
 _ITEM = "_gcsl_item"
 
@@ -14,15 +14,12 @@ def reshape(columns: Columns, path: str) -> Columns:
 
     `PART_INDEX` is its place in the list, from 0. An empty list stays as one row without them.
     """
-    found, dtype = typed("records", path, columns, flag="shape")
+    found, dtype = as_list(*typed("records", path, columns, flag="shape"))
     require_fields(dtype, (), columns, "shape.records")
-    names = [item.name for item in dtype.inner.fields]  # pyright: ignore[reportAttributeAccessIssue]
-    listed = columns.frame.with_columns(found.alias(_ITEM))
-    places = pl.when(pl.col(_ITEM).list.len() > 0).then(pl.int_ranges(0, pl.col(_ITEM).list.len(), dtype=pl.Int32))
+    names = [item.name for item in dtype.inner.fields]
+    require_own_names(names, columns.uri)
     frame = (
-        listed.with_columns(places.alias(PART_INDEX))
-        .explode(PART_INDEX, empty_as_null=True, keep_nulls=True)
-        .with_columns(pl.col(_ITEM).list.get(pl.col(PART_INDEX), null_on_oob=True), pl.col(PART_INDEX).fill_null(0))
+        once_for_each_of(found, columns.frame, _ITEM)
         .with_columns(pl.col(_ITEM).struct.field(name).alias(name) for name in names)
         .drop(_ITEM)
     )

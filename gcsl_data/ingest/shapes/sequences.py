@@ -3,11 +3,12 @@
 import polars as pl
 
 from gcsl_data.columns import ROW_INDEX, SHAPE_FAULT
-from gcsl_data.errors import DataError
+from gcsl_data.errors import DataError, shown
 from gcsl_data.ingest.expressions import Columns, expression, typed
-from gcsl_data.ingest.shapes.settings import Sequences
+from gcsl_data.ingest.shapes.settings import Sequences, Sql
 from gcsl_data.ingest.shapes.shaped import Shaped
 from gcsl_data.ingest.shapes.turns import OPENING
+from gcsl_data.ingest.shapes.types import as_key, require_text
 from gcsl_data.stages.times import time
 
 SHORT_HISTORY = "short_history"
@@ -22,16 +23,16 @@ def reshape(columns: Columns, shape: Sequences, items: Columns | None) -> Shaped
     first row of each user (`OPENING`), and users with fewer than `min_history` rows (`SHORT_HISTORY`).
     """
     flag = "shape.sequences"
-    user, _ = typed("user", shape.user, columns, flag=flag)
-    item, _ = typed("item", shape.item, columns, flag=flag)
+    user = _key("user", shape.user, columns)
+    item = _key("item", shape.item, columns)
     when, dtype = typed("time", shape.time, columns, flag=flag)
     fields = {"time": when, "prompt": default_prompt(), "response": pl.col(TITLE)}
     if shape.rating is not None:
         fields["reward"] = expression("reward", shape.rating, columns, flag=flag)
     kept = {f"_gcsl_{name}": fields[name] for name in ("time", "reward") if name in fields}
     frame = columns.frame.with_columns(
-        user.cast(pl.String).alias(USER),
-        item.cast(pl.String).alias(ITEM),
+        user.alias(USER),
+        item.alias(ITEM),
         time(when, dtype, uri=columns.uri).alias(_WHEN),
         **kept,
     )
@@ -57,16 +58,21 @@ def _with_titles(frame: pl.LazyFrame, columns: Columns, shape: Sequences, items:
     """The title of each row's item; null where the table does not have it. Of two equal keys the first row counts."""
     if items is None:
         return frame.with_columns(pl.col(ITEM).alias(TITLE))
-    key, _ = typed("item", shape.item_key or shape.item, items, flag="shape.sequences.item_key:")
+    key = _key("item_key", shape.item_key or shape.item, items)
     title, dtype = typed("title", shape.title, items, flag="shape.sequences")
-    if dtype != pl.String:
-        raise DataError("GD1246", f"{items.uri}: the title must be text, found {dtype}; map a text column to it")
+    if dtype not in (pl.String, pl.Categorical, pl.Enum):
+        raise DataError("GD1246", f"{items.uri}: the title must be text, found {shown(dtype)}; name a text column")
+    title = title.cast(pl.String)
     told = pl.when(title.str.contains(r"\S")).then(title)  # a blank title tells nobody what to recommend
-    table = items.frame.select(key.cast(pl.String).alias(ITEM), told.alias(TITLE)).unique(
-        ITEM, keep="first", maintain_order=True
-    )
+    table = items.frame.select(key.alias(ITEM), told.alias(TITLE)).unique(ITEM, keep="first", maintain_order=True)
     rest = frame.drop(TITLE, strict=False)
     return rest.join(table, on=ITEM, how="left", maintain_order="left")
+
+
+def _key(part: str, sql: Sql, columns: Columns) -> pl.Expr:
+    found, dtype = typed(part, sql, columns, flag="shape.sequences")
+    require_text(dtype, f"the {part}", columns)
+    return as_key(found, dtype)
 
 
 def _is_known() -> pl.Expr:

@@ -4,8 +4,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+from gcsl_data.errors import nearest
+
 
 def _alternatives(value: Any) -> Any:
+    if isinstance(value, list | tuple) and not value:
+        raise ValueError("a SQL expression is needed, or several of which the first that fits is taken")
     return tuple(value) if isinstance(value, list) else value
 
 
@@ -17,7 +21,13 @@ Names = Annotated[tuple[str, ...], BeforeValidator(lambda value: _listed(value))
 
 def _listed(value: Any) -> Any:
     """Text with commas as the tuple of its names; anything else as it is."""
-    return tuple(name.strip() for name in value.split(",")) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    return tuple(name.strip() for name in value.split(",")) if value.strip() else ()
+
+
+MAPPED_FIELDS = ("prompt", "response", "reward", "group", "messages", "time")
+"""The fields of a record that SQL may say."""
 
 
 class Shape(BaseModel):
@@ -29,7 +39,7 @@ class Shape(BaseModel):
 class Transcripts(Shape):
     """Conversations that are written as one text, told apart by what stands before each turn."""
 
-    columns: Names
+    columns: Names = Field(min_length=1)
     """The columns that hold one; each becomes `messages` (all of it), `prompt` and `response`, as in chosen.response."""
     user: str = Field(min_length=1)
     """What stands before a turn of the user, such as "\\n\\nHuman:"."""
@@ -37,6 +47,12 @@ class Transcripts(Shape):
     """What stands before a turn of the assistant."""
     first: Literal["system", "user"] = "system"
     """Whose turn it is that stands before the first of these, if any."""
+
+    @model_validator(mode="after")
+    def _told_apart(self) -> "Transcripts":
+        if self.user == self.assistant:
+            raise ValueError("the same marker stands before both; say how the two are told apart")
+        return self
 
 
 class Turns(Shape):
@@ -48,7 +64,7 @@ class Turns(Shape):
     """The field of a turn that says who speaks."""
     content: str = "content"
     """The field of a turn that says what."""
-    answers: Names = ("assistant",)
+    answers: Names = Field(default=("assistant",), min_length=1)
     """Whose turns are responses. To each of them its own turns are the assistant's, and all others the user's."""
     system: Names = ("system",)
     """Whose turns are instructions."""
@@ -66,7 +82,7 @@ class Trees(Shape):
     """The field of a message that says who speaks."""
     content: str = "text"
     """The field of a message that says what."""
-    answers: Names = ("assistant",)
+    answers: Names = Field(default=("assistant",), min_length=1)
     """Whose messages are responses."""
     system: Names = ("system",)
     """Whose messages are instructions."""
@@ -136,6 +152,13 @@ class ShapeStage(Shape):
     def _several(cls, value: Any) -> Any:
         if isinstance(value, tuple | dict) and len(value) < 2:
             raise ValueError("variants are two or more")
+        if isinstance(value, tuple) and (twice := [name for name in value if value.count(name) > 1]):
+            raise ValueError(f"{twice[0]!r} is named twice")
+        for name, fields in value.items() if isinstance(value, dict) else ():
+            if not fields:
+                raise ValueError(f"the variant {name!r} says nothing; give it a response")
+            if unknown := [field for field in fields if field not in MAPPED_FIELDS]:
+                raise ValueError(f"{name}.{unknown[0]} is not a record field; {nearest(unknown[0], MAPPED_FIELDS)}")
         return value
 
     @model_validator(mode="after")

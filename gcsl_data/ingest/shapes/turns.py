@@ -8,6 +8,7 @@ from gcsl_data.ingest.expressions import Columns, typed
 from gcsl_data.ingest.shapes.chats import opens, said, seen_from
 from gcsl_data.ingest.shapes.settings import Turns
 from gcsl_data.ingest.shapes.shaped import Shaped
+from gcsl_data.ingest.shapes.types import as_list, require_text
 
 OPENING = "opening"
 _TURNS, _CONTEXT = "_gcsl_turns", "_gcsl_context"
@@ -18,9 +19,12 @@ def reshape(columns: Columns, shape: Turns) -> Shaped:
 
     A row without an answer stays as one whose turn is null. An answer before which nobody spoke is left out, as `OPENING`.
     """
-    turns, dtype = typed("messages", shape.messages, columns, flag="shape.turns")
+    turns, dtype = as_list(*typed("messages", shape.messages, columns, flag="shape.turns"))
     require_fields(dtype, (shape.role, shape.content), columns, "shape.turns.messages")
-    role = pl.element().struct.field(shape.role)
+    for field in dtype.inner.fields:
+        if field.name in (shape.role, shape.content):
+            require_text(field.dtype, f"the field {field.name!r} of shape.turns.messages", columns)
+    role = pl.element().struct.field(shape.role).cast(pl.String)
     places = pl.col(_TURNS).list.eval(role.is_in([*shape.answers]).arg_true())
     if shape.which == "last":
         places = places.list.tail(1)
@@ -52,7 +56,9 @@ def left_out() -> pl.Expr:
 def require_fields(dtype: pl.DataType, names: tuple[str, ...], columns: Columns, setting: str) -> None:
     """Raises DataError (65) when a list of objects lacks a field."""
     if not (isinstance(dtype, pl.List) and isinstance(dtype.inner, pl.Struct)):
-        raise DataError("GD1240", f"{columns.uri}: {setting} must be a list of objects, found {shown(dtype)}")
+        raise DataError(
+            "GD1240", f"{columns.uri}: {setting} must be a list of objects, found {shown(dtype)}; name one that is"
+        )
     fields = [item.name for item in dtype.inner.fields]
     for name in names:
         if name not in fields:

@@ -3,11 +3,12 @@
 import polars as pl
 
 from gcsl_data.columns import PART_INDEX
-from gcsl_data.errors import DataError
+from gcsl_data.errors import DataError, shown
 from gcsl_data.ingest.expressions import Columns, expression, typed
 from gcsl_data.ingest.offers import nearest_columns
 from gcsl_data.ingest.shapes.settings import Sql
 from gcsl_data.ingest.shapes.shaped import Shaped
+from gcsl_data.ingest.shapes.types import as_list, as_type, common, once_for_each_of
 
 Declared = str | tuple[str, ...] | dict[str, dict[str, Sql]]
 VARIANT, VARIANT_NAME = "variant", "variant_name"
@@ -29,17 +30,13 @@ def reshape(columns: Columns, shape: Declared) -> Shaped:
 
 def _of_list(columns: Columns, sql: str) -> Shaped:
     """An empty list stays as one row whose variant is null."""
-    found, dtype = typed("variants", sql, columns, flag="shape")
+    found, dtype = as_list(*typed("variants", sql, columns, flag="shape"))
     if not isinstance(dtype, pl.List):
-        raise DataError("GD1242", f"{columns.uri}: the variants {sql} must be a list, found {dtype}")
-    listed = columns.frame.with_columns(found.alias(VARIANT))
-    places = pl.when(pl.col(VARIANT).list.len() > 0).then(pl.int_ranges(0, pl.col(VARIANT).list.len(), dtype=pl.Int32))
-    frame = (
-        listed.with_columns(places.alias(PART_INDEX))
-        .explode(PART_INDEX, empty_as_null=True, keep_nulls=True)
-        .with_columns(pl.col(VARIANT).list.get(pl.col(PART_INDEX), null_on_oob=True), pl.col(PART_INDEX).fill_null(0))
-    )
-    return Shaped(columns.of(frame), _response(dtype.inner))
+        raise DataError(
+            "GD1242",
+            f"{columns.uri}: the variants {sql} must be a list, found {shown(dtype)}; name one, or columns: --variants A,B",
+        )
+    return Shaped(columns.of(once_for_each_of(found, columns.frame, VARIANT)), _response(dtype.inner))
 
 
 def _of_columns(columns: Columns, names: tuple[str, ...]) -> Shaped:
@@ -47,15 +44,11 @@ def _of_columns(columns: Columns, names: tuple[str, ...]) -> Shaped:
         if name not in columns.schema:
             found = nearest_columns(name, columns.schema)
             raise DataError("GD1243", f"{columns.uri}: no column {name!r} among the variants; {found}")
-    kinds = {name: columns.schema[name] for name in names}
-    (first, dtype), *others = kinds.items()
-    for name, other in others:
-        if _outer(other) != _outer(dtype):
-            raise DataError(
-                "GD1244", f"{columns.uri}: the variants {first} ({dtype}) and {name} ({other}) are not of one type"
-            )
+    kinds = [columns.schema[name] for name in names]
+    dtype = one_type(dict(zip(names, kinds, strict=True)), columns)
+    values = [as_type(pl.col(name), kind, dtype) for name, kind in zip(names, kinds, strict=True)]
     frame = _once_for_each(columns.frame, len(names)).with_columns(
-        _by_part([pl.col(name) for name in names]).alias(VARIANT),
+        _by_part(values).alias(VARIANT),
         _by_part([pl.lit(name) for name in names]).alias(VARIANT_NAME),
     )
     return Shaped(columns.of(frame), _response(dtype))
@@ -75,9 +68,13 @@ def _declared(columns: Columns, variants: dict[str, dict[str, Sql]]) -> Shaped:
     return Shaped(columns.of(named), {}, said)
 
 
-def chosen(expressions: list[pl.Expr]) -> pl.Expr:
-    """Of one expression for each part, the one of a row's own."""
-    return _by_part(expressions)
+def chosen(field: str, expressions: list[pl.Expr], columns: Columns) -> pl.Expr:
+    """Of one expression for each part, the one of a row's own. Raises DataError (65) when they have no type in common."""
+    kinds = columns.frame.select(one.alias(str(n)) for n, one in enumerate(expressions)).collect_schema().dtypes()
+    if (dtype := common(kinds)) is None:
+        found = ", ".join(map(shown, kinds))
+        raise DataError("GD1244", f"{columns.uri}: the {field} of the variants is not of one type ({found}); cast it")
+    return _by_part([as_type(one, kind, dtype) for one, kind in zip(expressions, kinds, strict=True)])
 
 
 def _by_part(expressions: list[pl.Expr]) -> pl.Expr:
@@ -90,10 +87,23 @@ def _once_for_each(frame: pl.LazyFrame, count: int) -> pl.LazyFrame:
     return once.with_columns(pl.col(_OWN).alias(PART_INDEX))
 
 
+def one_type(kinds: dict[str, pl.DataType], columns: Columns) -> pl.DataType:
+    """The type that the variants have in common. Objects may differ in fields that one of the models never had.
+
+    Raises DataError (65) when there is none.
+    """
+    known = [(name, kind) for name, kind in kinds.items() if kind != pl.Null]
+    shared = common([*kinds.values()])
+    for name, other in known[1:]:
+        first, dtype = known[0]
+        if shared is None or (other.is_numeric() != dtype.is_numeric() and pl.String in (other, dtype)):
+            raise DataError(
+                "GD1244",
+                f"{columns.uri}: the variants {first} ({shown(dtype)}) and {name} ({shown(other)}) are not of one type; "
+                "leave one out",
+            )
+    return shared
+
+
 def _response(dtype: object) -> dict[str, pl.Expr]:
-    return {"response": pl.col(VARIANT)} if dtype == pl.String else {}
-
-
-def _outer(dtype: pl.DataType) -> object:
-    """What must be the same: structs of the models of a log may differ in fields that one of them never had."""
-    return dtype.base_type() if dtype.is_nested() else dtype
+    return {"response": pl.col(VARIANT)} if dtype in (pl.String, pl.Categorical, pl.Enum) else {}
