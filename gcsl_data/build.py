@@ -103,6 +103,7 @@ def _manifest(plan: Plan, measured: Measured, shards: tuple[Shard, ...]) -> Mani
         tools={"gcsl": __version__, "polars": pl.__version__, "pyarrow": version("pyarrow")},
         inputs=measured.inputs,
         accounting=measured.accounting,
+        hygiene=measured.hygiene,
         recipe=portable(recipe),
         templates={
             name: Template(name=t.name, sha256=t.sha256, metric=t.metric, scale=t.scale, unit=t.unit)

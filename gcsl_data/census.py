@@ -80,6 +80,7 @@ class Census:
     def inputs(self, logs: tuple[Log, ...]) -> tuple[Input, ...]:
         """What the manifest says of each log."""
         rows = dict(self.frame.group_by("log").agg(pl.col("records").sum()).iter_rows())
+        read = [one for log in logs for one in (log, log.items) if one]
         return tuple(
             Input(
                 uri=log.uri,
@@ -88,7 +89,7 @@ class Census:
                 rows=rows.get(log.uri, 0),
                 rejected=self.rejected(log.uri),
             )
-            for log in logs
+            for log in read
         )
 
     def accounting(self, *, filtered: dict[str, int]) -> Accounting:

@@ -13,7 +13,10 @@ from gcsl_data.dataset.manifest import Kind
 
 MESSAGE = pl.Struct({"role": pl.String, "content": pl.String})
 MESSAGES = pl.List(MESSAGE)
-ROW_INDEX = "_gcsl_row"  # what a scan adds to a log; not a name that a log would use itself
+OURS = "_gcsl_"  # what begins like this is not a name that a log would use itself
+ROW_INDEX = "_gcsl_row"  # what a scan adds to a log
+PART_INDEX = "_gcsl_part"  # which response of its row a shape made a row of
+SHAPE_FAULT = "_gcsl_fault"  # why a shape leaves a row out, or cannot use it
 TIME = "_gcsl_time"  # when a record was logged, where a log says so
 RAW_COLUMN = "reward_raw"  # a reward as it was before it was normalised; of an aspect: reward_raw_<aspect>
 ASPECT_PREFIX = "reward_"  # several rewards stand side by side as reward_<aspect>

@@ -16,10 +16,11 @@ and searchable (`GD` from the data side, `GT` from the trainer); the words may i
 verdict of `check` and `diff`, not an error.
 """
 
+import difflib
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import ClassVar
 
@@ -111,6 +112,13 @@ def shown(value: object, *, limit: int = 40) -> str:
     """A value as a message quotes it: JSON-like, short, on one line."""
     text = json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
     return one_line(text, limit=limit)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A hint for a name that does not exist: the nearest known one, or all of them."""
+    names = list(known)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(names)}"
 
 
 @contextmanager

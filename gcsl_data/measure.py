@@ -7,7 +7,7 @@ import polars as pl
 
 from gcsl_data.census import Census, counted
 from gcsl_data.columns import ASPECT_PREFIX
-from gcsl_data.dataset.manifest import Accounting, Goal, Input, Range, Split
+from gcsl_data.dataset.manifest import Accounting, Goal, Hygiene, Input, Range, Split
 from gcsl_data.engines import Engine
 from gcsl_data.errors import DataError
 from gcsl_data.fit import Aspect, Direction, Fit
@@ -45,6 +45,7 @@ class Measured:
     ranges: tuple[Range, ...]
     inputs: tuple[Input, ...]
     accounting: Accounting
+    hygiene: Hygiene
     census: Census
     warnings: tuple[str, ...]
 
@@ -60,6 +61,7 @@ def measure(plan: Plan, engine: Engine) -> Measured:
     Raises DataError (65) for rows that cannot be used or rewards that cannot be binned, RecipeError (78) for goals that
     read the same.
     """
+    assert plan.hygiene is not None, "a plan is settled before it is measured"
     census = Census(engine.measure(plan.census()))
     census.require_usable(plan.recipe.checks, plan.logs)
     fit, warnings = (plan.frozen, ()) if plan.frozen else fit_census(census, plan)
@@ -79,6 +81,7 @@ def measure(plan: Plan, engine: Engine) -> Measured:
         ranges=counts.ranges,
         inputs=census.inputs(plan.logs),
         accounting=census.accounting(filtered=counts.dropped),
+        hygiene=plan.hygiene,
         census=census,
         warnings=warnings + tally_warnings(counts),
     )

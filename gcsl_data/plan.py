@@ -7,14 +7,16 @@ import polars as pl
 
 from gcsl_data.census import census_of
 from gcsl_data.columns import ASPECT_PREFIX, KINDS, TIME
-from gcsl_data.errors import DataError, RecipeError, UsageError
+from gcsl_data.dataset.manifest import Hygiene
+from gcsl_data.errors import DataError, RecipeError, UsageError, nearest
 from gcsl_data.fit import Comparator, Direction, Fit
 from gcsl_data.frozen import frozen_fit
 from gcsl_data.ingest.inputs import Log
 from gcsl_data.ingest.mapping import aspects_of, to_records
+from gcsl_data.ingest.shapes.settings import ShapeStage
 from gcsl_data.lookup import lookup
 from gcsl_data.normalisation import GroupMethodName
-from gcsl_data.recipe import Recipe, RecordStage, nearest
+from gcsl_data.recipe import Recipe, RecordStage
 from gcsl_data.stages.builders.built import Built
 from gcsl_data.stages.builders.registry import Job
 from gcsl_data.stages.builders.rows import to_rows
@@ -37,8 +39,8 @@ class Plan:
 
     `aspects` are the rewards that stand side by side, each with its direction; none when there is one reward. `templates` are
     by aspect, a single reward's stands under "reward"; there are none where goals are not written in words. `frozen` is the
-    fit to use instead of a new one; `group_method` and `time_cuts` are what `settle` found. `notes` say how the logs were
-    read where that is not obvious.
+    fit to use instead of a new one; `hygiene`, `group_method` and `time_cuts` are what `settle` found. `notes` say how the
+    logs were read where that is not obvious.
     """
 
     recipe: Recipe
@@ -48,6 +50,7 @@ class Plan:
     records: pl.LazyFrame
     aspects: dict[str, Direction]
     frozen: Fit | None = None
+    hygiene: Hygiene | None = None
     group_method: GroupMethodName | None = None
     time_cuts: TimeCuts | None = None
     notes: tuple[str, ...] = ()
@@ -147,7 +150,7 @@ def make_plan(logs: tuple[Log, ...], recipe: Recipe) -> Plan:
             f"--keep {taken[0]}: --formulation {recipe.goals.formulation} writes a column of that name itself; leave it out",
         )
     by_time = recipe.splits.by == "time"
-    records, aspects, notes = all_records(logs, recipe.record, needs_time=by_time)
+    records, aspects, notes = all_records(logs, recipe.record, recipe.shape, needs_time=by_time)
     if aspects and not formulation.takes_aspects:
         raise UsageError(
             "GD0250",
@@ -210,11 +213,11 @@ def _templates(recipe: Recipe, formulation: Formulation, aspects: dict[str, Dire
 
 
 def all_records(
-    logs: tuple[Log, ...], stage: RecordStage, *, needs_time: bool = False
+    logs: tuple[Log, ...], stage: RecordStage, shape: ShapeStage, *, needs_time: bool = False
 ) -> tuple[pl.LazyFrame, dict[str, Direction], tuple[str, ...]]:
     """The flagged records of all logs, one after another, their aspects, and the notes on how they were read."""
     aspects = aspects_of(logs, stage)
-    mapped = [to_records(log, stage) for log in logs]
+    mapped = [to_records(log, stage, shape) for log in logs]
     schemas = {log.uri: frame.collect_schema() for log, (frame, _) in zip(logs, mapped, strict=True)}
     _require_same_prompts(schemas)
     shared = {name: _shared_type(name, schemas) for name in stage.keep}

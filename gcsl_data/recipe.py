@@ -4,7 +4,6 @@ Values come from flags, else `GCSL_<STAGE>_<NAME>` in the environment, else a TO
 unknown key is an error that offers the nearest name. No stage takes the whole recipe: each takes its own part.
 """
 
-import difflib
 import math
 import os
 import re
@@ -16,12 +15,14 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from gcsl_data.columns import ASPECT_PREFIX, OUR_COLUMNS, RAW_COLUMN
+from gcsl_data.columns import ASPECT_PREFIX, OUR_COLUMNS, OURS, RAW_COLUMN
 from gcsl_data.dataset.goal import Placement
 from gcsl_data.dataset.manifest import Format
-from gcsl_data.errors import RecipeError, UsageError
+from gcsl_data.errors import RecipeError, UsageError, nearest, shown
 from gcsl_data.fit import Direction, Ties
+from gcsl_data.ingest.shapes.settings import MAPPED_FIELDS, ShapeStage, Sql
 from gcsl_data.normalisation import RewardMethodName
+from gcsl_data.presets import HEAD, find_preset
 from gcsl_data.stages.builders.settings import BuildStage
 
 ENVIRONMENT_PREFIX = "GCSL_"
@@ -30,6 +31,9 @@ _ASPECT = re.compile("[a-z][a-z0-9_]*", re.ASCII)
 _DECIMAL = re.compile(r"[+-]?[0-9]{1,300}(\.[0-9]{1,300})?", re.ASCII)
 _FILTER = re.compile(r"mean|median|midpoint|none|top:[1-9][0-9]{0,3}|[1-9][0-9]{0,3}(,[1-9][0-9]{0,3})*", re.ASCII)
 OnError = Literal["fail", "quarantine"]
+Dedup = Literal["none", "exact"]
+Conflicts = Literal["keep", "mean", "first", "reject"]
+ControlTokens = Literal["keep", "reject"]
 FormulationName = Literal[
     "gcsl-bey-nl", "gcsl-bey-snl", "gcsl-bey", "gcsl-nl", "gcsl", "ca", "reward-embedding", "sft-aug", "sft",
     "pairs", "unpaired", "multi-negative", "best-of-group", "weights", "groups", "steerlm",
@@ -46,8 +50,9 @@ class Stage(BaseModel):
 class RecordStage(Stage):
     """How a log becomes records."""
 
-    map: dict[str, str] = {}
-    """Record field to SQL expression over the log's columns, e.g. reward = "1 - continuation.toxicity"."""
+    map: dict[str, Sql] = {}
+    """Record field to SQL expression over the log's columns, e.g. reward = "1 - continuation.toxicity"; of a list of them
+    the first that fits the log's columns counts."""
     rewards: dict[str, str] = {}
     """Aspect to SQL expression, e.g. safety = "scores.safety": several rewards, carried as reward_<aspect>, side by side."""
     direction: Direction = "higher"
@@ -102,7 +107,7 @@ class RecordStage(Stage):
     @classmethod
     def _labels(cls, value: object) -> object:
         labels = [label.strip() for label in value.split("<")] if isinstance(value, str) else value
-        if isinstance(labels, list) and (len(labels) < 2 or "" in labels or len(set(labels)) < len(labels)):
+        if isinstance(labels, list) and labels and (len(labels) < 2 or "" in labels or len(set(labels)) < len(labels)):
             raise ValueError("an order is two or more different labels, the lowest first: Poor<Good<Excellent")
         return labels
 
@@ -114,7 +119,7 @@ class RecordStage(Stage):
     @field_validator("keep")
     @classmethod
     def _not_ours(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if taken := [name for name in value if name in OUR_COLUMNS or name.startswith(RAW_COLUMN)]:
+        if taken := [name for name in value if name in OUR_COLUMNS or name.startswith((RAW_COLUMN, OURS))]:
             raise ValueError(f"{taken[0]!r} is a column that gcsl writes itself; leave it out")
         if twice := [name for name in value if value.count(name) > 1]:
             raise ValueError(f"{twice[0]!r} is named twice")
@@ -125,16 +130,22 @@ class RecordStage(Stage):
         return self.directions.get(aspect, self.direction)
 
 
-MAPPED_FIELDS = ("prompt", "response", "reward", "group", "messages", "time")
-
-
 class ChecksStage(Stage):
-    """What happens to rows that cannot be used."""
+    """What happens to rows that cannot be used, and to records that are merely suspicious."""
 
     on_error: OnError = "fail"
     """Stop at the first unusable row, or set such rows aside and count them."""
     max_reject_rate: float = Field(default=0.01, ge=0, le=1)
     """With quarantine: the largest share of rows (0 to 1) that may be set aside."""
+    dedup: Dedup = "none"
+    """Exact duplicates (the same prompt, response and reward): all are kept, or the first in the log."""
+    conflicts: Conflicts = "keep"
+    """The same prompt and response with different rewards: all are kept, or the first with the mean reward, or the first as
+    it is, or none."""
+    control_tokens: ControlTokens = "keep"
+    """Records that hold a control token of a chat template, such as <|im_start|>: they are kept, or left out."""
+    max_chars: int | None = Field(default=None, ge=1)
+    """Records with more characters than this in prompt and response together are left out."""
 
 
 class SplitsStage(Stage):
@@ -341,6 +352,7 @@ class OutputStage(Stage):
 class Recipe(Stage):
     """All decisions about one dataset."""
 
+    shape: ShapeStage = ShapeStage()
     record: RecordStage = RecordStage()
     checks: ChecksStage = ChecksStage()
     splits: SplitsStage = SplitsStage()
@@ -381,16 +393,18 @@ def resolve(
     *,
     flags: Mapping[str, Any],
     file: str | None = None,
+    preset: str | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> tuple[Recipe, dict[str, str]]:
-    """The recipe, and for each `stage.name` where its value came from: flag, environment, file or default.
+    """The recipe, and for each `stage.name` where its value came from: flag, environment, file, preset or default.
 
-    `flags` maps `stage.name` to a value; None means not given. Raises UsageError (2) for a wrong flag or environment
-    value, RecipeError (78) for a wrong recipe file.
+    `flags` maps `stage.name` to a value; None means not given. A field that is mapped replaces what a lower layer says of
+    this field alone. Raises UsageError (2) for a wrong flag or environment value, RecipeError (78) for a wrong recipe file.
     """
     given = os.environ if environment is None else environment
     _require_known_variables(given)
     layers: dict[str, dict[str, Any]] = {
+        "preset": dict(_from_text(*find_preset(preset))) if preset else {},
         "file": dict(_from_file(file)) if file else {},
         "environment": {name: given[key] for name in field_names() if (key := _variable(name)) in given},
         "flag": {name: value for name, value in flags.items() if value is not None},
@@ -399,10 +413,48 @@ def resolve(
     values: dict[str, Any] = {}
     origins = dict.fromkeys(field_names(), "default")
     for origin, layer in layers.items():
+        _make_way(values, layer)
         for name, value in layer.items():
-            values[name] = value
-            origins[name] = origin
-    return _validated(values, origins, file), origins
+            setting = _setting_of(name)
+            _lay(values, setting, name, value)
+            origins[setting] = origin
+    return _validated(values, origins, {"file": file, "preset": preset}), origins
+
+
+def _setting_of(name: str) -> str:
+    """`stage.name` of a setting or of something inside one, such as shape.sequences.min_history."""
+    setting = ".".join(name.split(".")[:2])
+    if setting not in field_names() or (name != setting and not setting.startswith("shape.")):
+        inside = [known for known in field_names() if known.startswith(f"{name}.")]
+        raise UsageError("GD0201", f"no setting {name!r}; {nearest(name, inside or field_names())}")
+    return setting
+
+
+def _lay(values: dict[str, Any], setting: str, name: str, value: Any) -> None:
+    """Puts one layer's value over those below it."""
+    below = values.get(setting)
+    if name != setting:  # something inside a setting
+        values[setting] = _with_inside(below, name.removeprefix(f"{setting}.").split("."), value)
+    elif setting == "record.map" and isinstance(below, dict) and isinstance(value, dict):
+        values[setting] = {**below, **value}
+    else:
+        values[setting] = value
+
+
+def _with_inside(outer: Any, path: list[str], value: Any) -> dict[str, Any]:
+    """The outer value with another one at a path of keys inside it; neither it nor what it holds is changed."""
+    key, *rest = path
+    held = outer if isinstance(outer, dict) else {}
+    return {**held, key: _with_inside(held.get(key), rest, value) if rest else value}
+
+
+def _make_way(values: dict[str, Any], layer: Mapping[str, Any]) -> None:
+    """One reward takes the place of several from a lower layer, and several that of one."""
+    mapped, below = layer.get("record.map"), values.get("record.map")
+    if isinstance(mapped, dict) and "reward" in mapped:
+        values.pop("record.rewards", None)
+    if "record.rewards" in layer and isinstance(below, dict):
+        values["record.map"] = {field: sql for field, sql in below.items() if field != "reward"}
 
 
 # What settles a thing leaves nothing for these to say. A recipe file may hold both; what people type may not.
@@ -445,14 +497,9 @@ def portable(recipe: Recipe) -> dict[str, Any]:
     for stage, name in (("goals", "template"), ("bins", "fit")):
         if name in content[stage]:
             content[stage][name] = Path(content[stage][name]).name
+    if items := content["shape"].get("sequences", {}).get("items"):
+        content["shape"]["sequences"]["items"] = Path(items).name
     return content
-
-
-def nearest(name: str, known: Iterator[str] | tuple[str, ...] | list[str]) -> str:
-    """A hint for a name that does not exist: the nearest known one, or all of them."""
-    names = list(known)
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(names)}"
 
 
 def _variable(name: str) -> str:
@@ -468,15 +515,28 @@ def _require_known_variables(environment: Mapping[str, str]) -> None:
 
 def _from_file(file: str) -> Iterator[tuple[str, Any]]:
     try:
-        content = tomllib.loads(Path(file).read_text(encoding="utf-8"))
+        text = Path(file).read_text(encoding="utf-8")
     except OSError as error:
         raise RecipeError("GD7801", f"{file}: cannot read the recipe ({error.strerror})") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise RecipeError("GD7802", f"{file} is not TOML: {error}") from None
+    yield from _from_text(file, text)
+
+
+def _from_text(file: str, text: str) -> Iterator[tuple[str, Any]]:
+    """The settings of a recipe; its head `[log]`, which tells people what it is for, is none."""
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
         raise RecipeError("GD7802", f"{file} is not TOML: {error}") from None
     stages = [stage for stage, _ in Recipe()]
     for stage, part in content.items():
-        if stage not in stages or not isinstance(part, dict):
+        if stage == HEAD:
+            continue
+        if stage not in stages:
             raise RecipeError("GD7803", f"{file}: no part {stage!r} in a recipe; {nearest(stage, stages)}")
+        if not isinstance(part, dict):
+            raise RecipeError("GD7803", f"{file}: {stage} is {shown(part)} where it must be a table: [{stage}]")
         for name, value in part.items():
             full = f"{stage}.{name}"
             if full not in field_names():
@@ -484,28 +544,38 @@ def _from_file(file: str) -> Iterator[tuple[str, Any]]:
             yield full, value
 
 
-def _validated(values: dict[str, Any], origins: dict[str, str], file: str | None) -> Recipe:
+def _validated(values: dict[str, Any], origins: dict[str, str], files: Mapping[str, str | None]) -> Recipe:
     nested: dict[str, dict[str, Any]] = {}
     for name, value in values.items():
-        if name not in origins or name not in field_names():
-            inside = [known for known in field_names() if known.startswith(f"{name}.")]
-            raise UsageError("GD0201", f"no setting {name!r}; {nearest(name, inside or field_names())}")
         stage, key = name.split(".", 1)
-        is_text = origins[name] == "file" or name not in _LISTS_OF_NUMBERS
+        is_text = origins[name] in files or name not in _LISTS_OF_NUMBERS
         nested.setdefault(stage, {})[key] = value if is_text else _parsed(value)
     try:
         return Recipe.model_validate(nested)
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"][:2])
-        reason = first["msg"].removeprefix("Value error, ")
-        if origins.get(name) == "file":
-            raise RecipeError("GD7805", f"{file}: {name}: {reason}") from None
+        place = ".".join(str(part) for part in first["loc"] if isinstance(part, str) and "[" not in part)
+        place = place.removesuffix(".str")  # which kind of value pydantic tried last
+        reason = _REASONS.get(first["type"], first["msg"].removeprefix("Value error, "))
+        if first["type"] == "missing" and place.count(".") == 2:
+            reason = f"it must be said, by --set {place}=..., in a recipe or by a --preset"
+        if file := files.get(origins.get(name, "")):
+            raise RecipeError("GD7805", f"{file}: {place}: {reason}") from None
         if "." not in name:  # values that are legal one by one and wrong together
             raise UsageError("GD0202", reason) from None
-        raise UsageError("GD0202", f"{name}: {reason}, found {first['input']!r}") from None
+        raise UsageError("GD0202", f"{place}: {reason}, found {shown(first['input'], limit=80)}") from None
 
 
+# Where pydantic speaks of its own types.
+_REASONS = {
+    "extra_forbidden": "there is no such setting; gcsl-data schema show recipe lists them",
+    "dict_type": "a table of names and values is needed",
+    "model_type": "a table of names and values is needed",
+    "string_type": "text is needed",
+    "missing": "it must be said",
+    "too_short": "at least one is needed",
+}
 _LISTS_OF_NUMBERS = ("splits.shares", "rewards.clip", "goals.scale")
 
 

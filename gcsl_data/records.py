@@ -13,7 +13,7 @@ import polars as pl
 from gcsl_data.census import Census, census_of
 from gcsl_data.columns import ASPECT_PREFIX, RECORD, TIME
 from gcsl_data.dataset import files
-from gcsl_data.dataset.manifest import Accounting
+from gcsl_data.dataset.manifest import Accounting, Hygiene
 from gcsl_data.engines import Engine
 from gcsl_data.errors import OutputError, UsageError
 from gcsl_data.extremes import Extremes, extremes
@@ -22,15 +22,18 @@ from gcsl_data.ingest.inputs import ASPECTS_KEY, DIRECTION_KEY, RECORDS_KEY, REC
 from gcsl_data.ingest.rejects import reject_lines
 from gcsl_data.plan import all_records
 from gcsl_data.recipe import Recipe
+from gcsl_data.settle import cleaned, hygiene_of
 from gcsl_data.stages.checks import rejected_rows
+from gcsl_data.stages.leaks import leak_patterns
 from gcsl_data.stages.splits import assign_splits
 
 
 @dataclass(frozen=True, slots=True)
 class Ingested:
-    """What became of the rows, the records with the best and worst rewards, and notes on how the logs were read."""
+    """What became of the rows, what is suspicious, the best and worst records, and notes on how the logs were read."""
 
     accounting: Accounting
+    hygiene: Hygiene
     extremes: Extremes
     notes: tuple[str, ...]
 
@@ -38,26 +41,29 @@ class Ingested:
 def write_records(logs: tuple[Log, ...], recipe: Recipe, engine: Engine, out: Path, *, overwrite: bool) -> Ingested:
     """Writes the usable records of all logs to `out`, and rejects to `<out without suffix>.rejects.jsonl` if there are any.
 
-    One pass writes and counts; the file takes its place only when the counts are as they must be.
+    One pass writes and counts; the file takes its place only when the counts are as they must be. What is suspicious is
+    counted in the file, unless something was left out of it.
 
     Raises OutputError (73) when `out` exists and is not to be overwritten, DataError (65) for rows that cannot be used.
     """
     rejects_path = _rejects_path(out)
-    written = {path.resolve() for path in (out, rejects_path)}
-    if inside := [log.uri for log in logs if log.path.resolve() in written]:
+    targets = {path.resolve() for path in (out, rejects_path)}
+    if inside := [log.uri for log in logs if log.path.resolve() in targets]:
         raise UsageError("GD0219", f"{inside[0]} is read, so it cannot be written as well; choose another --out")
     for path in (out, rejects_path):
         files.require_file_or_nothing(path) if overwrite else files.require_absent(path)
-    flagged, aspects, notes = all_records(logs, recipe.record)
+    flagged, aspects, notes = all_records(logs, recipe.record, recipe.shape)
     direction: Direction = next(iter(aspects.values())) if aspects else recipe.record.direction
     graded = [ASPECT_PREFIX + name for name in aspects]
     schema = flagged.collect_schema()
     timed = [TIME] if TIME in schema else []
     names = [*(column.name for column in RECORD), *timed, *graded, *recipe.record.keep]
-    records = flagged.filter(pl.col("reject").is_null()).select(names)
+    rewards = ["reward", *graded]
+    clean = cleaned(flagged, rewards, recipe.checks, engine)
+    records = clean.filter(pl.col("reject").is_null()).select(names)
     with files.staged_file(out) as target:
         metadata = {RECORDS_KEY: RECORDS_VERSION, DIRECTION_KEY: direction, ASPECTS_KEY: json.dumps(aspects)}
-        measure = census_of(assign_splits(flagged, ()))
+        measure = census_of(assign_splits(clean, ()))
         census = Census(*engine.sink_parquet(records, target, metadata=metadata, measures=[measure]))
         census.require_usable(recipe.checks, logs)
         for log in logs:
@@ -68,8 +74,11 @@ def write_records(logs: tuple[Log, ...], recipe: Recipe, engine: Engine, out: Pa
                 aside.write_bytes(reject_lines(logs, rejected))
         elif overwrite:
             rejects_path.unlink(missing_ok=True)
-    found = extremes(pl.scan_parquet(out, glob=False), census, engine, direction=direction)
-    return Ingested(census.accounting(filtered={}), found, notes)
+    written = pl.scan_parquet(out, glob=False)
+    usable = flagged if census.filtered() else written.with_columns(reject=pl.lit(None, pl.String))
+    hygiene = hygiene_of(usable, rewards, leak_patterns(), engine)
+    found = extremes(written, census, engine, direction=direction)
+    return Ingested(census.accounting(filtered={}), hygiene, found, notes)
 
 
 def _rejects_path(out: Path) -> Path:

@@ -1,27 +1,55 @@
-"""What a plan must measure before its records are settled: statistics of groups, and where splits by time cut."""
+"""What a plan must measure before its records are settled: what is suspicious, statistics of groups, where times are cut."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import cast
 
 import polars as pl
 
 from gcsl_data.census import Census, census_of
+from gcsl_data.dataset.manifest import Hygiene
 from gcsl_data.engines import Engine
 from gcsl_data.normalisation import GroupMethodName
 from gcsl_data.plan import Plan
+from gcsl_data.recipe import ChecksStage
+from gcsl_data.stages.hygiene import counts, has_verdicts, verdicts, with_verdicts, without_rows
 from gcsl_data.stages.labels import raw
+from gcsl_data.stages.leaks import leak_patterns
 from gcsl_data.stages.normalise_groups import group_statistics, normalise_by_group
 from gcsl_data.stages.rewards import mirrored
 from gcsl_data.stages.splits import assign_splits, assign_time_splits, cuts_of, first_times
 
 
 def settle(plan: Plan, engine: Engine) -> Plan:
-    """The plan with every record in its split and, if asked, with rewards on the scale of their group.
+    """The plan with every record in its split, without those that somebody asked to leave out, and, if asked, with rewards on
+    the scale of their group.
 
     Each is measured first: an aggregate over the same records in one plan would make Polars keep all their texts in memory.
     A frozen fit says both, whatever the recipe says. Raises DataError (65) when times cannot be parted.
     """
-    return _by_time(_by_group(plan, engine), engine)
+    return _by_time(_by_group(_clean(plan, engine), engine), engine)
+
+
+def hygiene_of(records: pl.LazyFrame, rewards: Sequence[str], leaks: Sequence[str], engine: Engine) -> Hygiene:
+    """What is suspicious in the usable ones of flagged records; `rewards` names all their rewards, `leaks` are patterns."""
+    found = engine.measure(counts(records.filter(pl.col("reject").is_null()), rewards, leaks))
+    return Hygiene(**{name: value or 0 for name, value in found.row(0, named=True).items()})
+
+
+def cleaned(records: pl.LazyFrame, rewards: Sequence[str], stage: ChecksStage, engine: Engine) -> pl.LazyFrame:
+    """The flagged records with a `reject` for those that somebody asked to leave out, and with the rewards asked for."""
+    if has_verdicts(stage):
+        found = engine.measure(verdicts(records, rewards, stage))
+        records = with_verdicts(records, found.lazy(), rewards)
+    return without_rows(records, stage)
+
+
+def _clean(plan: Plan, engine: Engine) -> Plan:
+    rewards = list(dict.fromkeys(("reward", *plan.rewards)))
+    metric = plan.recipe.goals.metric
+    leaks = leak_patterns(plan.templates.values(), [*plan.aspects, *([metric] if metric else [])])
+    hygiene = hygiene_of(plan.records, rewards, leaks, engine)
+    return replace(plan, records=cleaned(plan.records, rewards, plan.recipe.checks, engine), hygiene=hygiene)
 
 
 def _by_group(plan: Plan, engine: Engine) -> Plan:

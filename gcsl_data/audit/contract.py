@@ -15,6 +15,7 @@ import polars as pl
 import pyarrow as pa
 
 from gcsl_data.audit import built_rows
+from gcsl_data.audit.split_rows import split_problems
 from gcsl_data.dataset.decode import canonical, encode
 from gcsl_data.dataset.goal import affix, token
 from gcsl_data.dataset.manifest import (
@@ -61,6 +62,7 @@ CONTRACT = {
     "rows.id": "ids are unique and follow from source, row, part and goal",
     "rows.goal": "each row carries a kept goal, word for word, at its placement in the prompt",
     "rows.true": "every goal sentence is true of its row, and its level is right",
+    "rows.splits": "no prompt stands in two splits",
 }
 
 
@@ -224,6 +226,7 @@ def _rows(examples: pl.LazyFrame, manifest: Manifest, *, complete: bool) -> list
     repeated = examples.group_by("id").len().filter(pl.col("len") > 1).select("id").collect(engine="streaming")
     if repeated.height:
         findings.append(Finding("rows.id", f"id {repeated['id'].min()}", f"{repeated.height} ids stand more than once"))
+    findings += [Finding("rows.splits", *problem) for problem in split_problems(examples, manifest)]
     if complete and formulation.builder:
         problems = built_rows.range_problems(examples, manifest, formulation.builder)
         findings += [Finding("manifest.counts", MANIFEST_NAME, problem) for problem in problems]

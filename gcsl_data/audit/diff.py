@@ -68,7 +68,7 @@ def _sections(manifest: Manifest) -> dict[str, dict[str, Any]]:
     thresholds = fit["thresholds"]
     inputs, columns, shards, tools = (content.pop(name) for name in ("inputs", "columns", "shards", "tools"))
     recipe, templates, splits = (content.pop(name) for name in ("recipe", "templates", "splits"))
-    accounting, ranges = content.pop("accounting"), content.pop("ranges")
+    accounting, hygiene, ranges = (content.pop(name) for name in ("accounting", "hygiene", "ranges"))
     return {
         "dataset": _without(content, _REPEATS),
         "inputs": {item["uri"]: _without(item, {"uri"}) for item in inputs},
@@ -78,6 +78,7 @@ def _sections(manifest: Manifest) -> dict[str, dict[str, Any]]:
         "goals": {f"goal {goal['index']}": {"use": goal["dropped"] or "kept", "text": goal["text"]} for goal in goals},
         "counts": {
             **accounting,
+            "hygiene": hygiene,
             "fitted": {"records": fit["records"], "distinct": fit["distinct"]},
             **{f"split {split['name']}": _without(split, {"name"}) for split in splits},
             **{f"level {t['index']}": {"records": t["records"]} for t in thresholds},

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from gcsl_data.dataset.manifest import Accounting, Goal, Manifest, Range, Split
+from gcsl_data.dataset.manifest import Accounting, Goal, Hygiene, Manifest, Range, Split
 from gcsl_data.fit import Aspect, Cut, Fit, Threshold
 from gcsl_data.measure import Measured
 from gcsl_data.stages.aspects import ladder
@@ -60,6 +60,7 @@ class Stats:
     dataset_id: str | None
     formulation: str
     accounting: Accounting
+    hygiene: Hygiene
     splits: tuple[Split, ...]
     mean: float
     normalized: str | None
@@ -104,6 +105,7 @@ def _stats(name: str, found: Manifest | Measured, *, dataset_id: str | None, for
         dataset_id=dataset_id,
         formulation=formulation,
         accounting=found.accounting,
+        hygiene=found.hygiene,
         splits=found.splits,
         mean=fit.mean,
         normalized=_scale_of(fit),

@@ -21,6 +21,7 @@ from gcsl_data.dataset.verified import verified_shards
 from gcsl_data.engines.local import LocalEngine
 from gcsl_data.errors import DataError, InputError, UsageError, shown
 from gcsl_data.ingest.inputs import find_logs
+from gcsl_data.ingest.shapes.settings import ShapeStage
 
 LogState = Literal["unchanged", "changed", "unknown", "missing"]
 _ID = re.compile(r"[0-9a-f]{4,16}")
@@ -209,15 +210,16 @@ def _log_row(manifest: Manifest, folder: Path, source: str, row: int) -> LogRow:
         now = hashlib.file_digest(file, "sha256").hexdigest()
     state: LogState = "unknown" if recorded is None else "unchanged" if now == recorded else "changed"
     try:
-        return LogRow(str(path), state, _read_row(path, row))
+        return LogRow(str(path), state, _read_row(path, row, manifest.recipe))
     except DataError:
         if state != "changed":
             raise
         return LogRow(str(path), state, None)
 
 
-def _read_row(path: Path, row: int) -> dict[str, Any] | None:
-    (log,) = find_logs([str(path.absolute())])
+def _read_row(path: Path, row: int, recipe: dict[str, Any]) -> dict[str, Any] | None:
+    shape = ShapeStage(records=recipe.get("shape", {}).get("records"))  # where the rows of a document are
+    (log,) = find_logs([str(path.absolute())], shape)
     found = LocalEngine([log]).measure(log.scanned.filter(pl.col(ROW_INDEX) == row).drop(ROW_INDEX)).to_dicts()
     return _json_value(found[0]) if found and row not in log.faults.rows else None
 

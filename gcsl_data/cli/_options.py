@@ -13,13 +13,20 @@ Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON objec
 Progress = Annotated[
     Literal["auto", "plain", "none"], typer.Option(help="Progress on standard error; auto draws a bar on a terminal.")
 ]
+Preset = Annotated[
+    str | None,
+    typer.Option(
+        "--preset", metavar="NAME|FILE", help="How a well-known log is read; `gcsl-data schema logs` lists them."
+    ),
+]
 RecipeFile = Annotated[str | None, typer.Option("--recipe", help="A TOML file with settings; flags win over it.")]
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="STAGE.NAME=VALUE", help="Any setting of the recipe, e.g. bins.ties=error."),
 ]
 
-_LOG, _BINS, _GOALS, _OTHER, _OUT = "From log to records", "Bins", "Goals", "Other methods", "Rows"
+_LOG, _HYGIENE, _BINS, _GOALS = "From log to records", "Hygiene", "Bins", "Goals"
+_OTHER, _OUT = "Other methods", "Rows"
 
 
 def _option(*names: str, panel: str, help: str, metavar: str | None = None) -> Any:
@@ -28,6 +35,13 @@ def _option(*names: str, panel: str, help: str, metavar: str | None = None) -> A
 
 # parameter, setting of the recipe, type, flag, metavar, help, panel of the help screen
 _TABLE: tuple[tuple[str, str, Any, str, str | None, str, str], ...] = (
+    ("records", "shape.records", str, "--records", "PATH",
+     "Where the rows are inside nested JSON, such as data.items.", _LOG),
+    ("variants", "shape.variants", str, "--variants", "SQL|A,B,...",
+     "Several responses in a row: a list, or columns side by side; each is `variant` in --map.", _LOG),
+    ("items", "shape.sequences.items", str, "--items", "PATH", "For sequences: the table with the titles.", _LOG),
+    ("min_history", "shape.sequences.min_history", int, "--min-history", None,
+     "For sequences: users with fewer rows are left out. (10)", _LOG),
     ("map_", "record.map", list[str], "--map", "FIELD=SQL",
      "prompt, response, reward, group or messages from the log's columns; repeatable.", _LOG),
     ("rewards", "record.rewards", list[str], "--reward", "NAME=SQL",
@@ -48,6 +62,14 @@ _TABLE: tuple[tuple[str, str, Any, str, str | None, str, str], ...] = (
      "Unusable rows: stop, or set aside and count. (fail)", _LOG),
     ("max_reject_rate", "checks.max_reject_rate", float, "--max-reject-rate", None,
      "With quarantine: fail above this share. (0.01)", _LOG),
+    ("dedup", "checks.dedup", str, "--dedup", "none|exact",
+     "Exact duplicates (prompt, response, reward): keep all, or the first. (none)", _HYGIENE),
+    ("conflicts", "checks.conflicts", str, "--conflicts", "keep|mean|first|reject",
+     "Same prompt and response, different rewards: keep all, the first with their mean, the first, none. (keep)", _HYGIENE),
+    ("control_tokens", "checks.control_tokens", str, "--control-tokens", "keep|reject",
+     "Records with a chat template's control tokens, such as <|im_start|>. (keep)", _HYGIENE),
+    ("max_chars", "checks.max_chars", int, "--max-chars", "N",
+     "Leave out records with more characters in prompt and response together.", _HYGIENE),
     ("bins", "bins.count", str, "--bins", "K|auto", "Equal-frequency bins of the reward. (5)", _BINS),
     ("thresholds", "bins.thresholds", str, "--thresholds", "N,...", "Thresholds of your own instead of bins.", _BINS),
     ("ties", "bins.ties", str, "--ties", "merge|spread|error|rank", "When bin edges are equal. (merge)", _BINS),
@@ -84,7 +106,7 @@ _NO_GOAL_FILTER = Annotated[bool, _option("--no-goal-filter", panel=_GOALS, help
 
 
 def recipe_options(
-    *, stages: Sequence[str] = ("record", "checks", "splits", "rewards", "bins", "goals", "build", "output")
+    *, stages: Sequence[str] = ("shape", "record", "checks", "splits", "rewards", "bins", "goals", "build", "output")
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Gives a command the flags of these stages; it receives what was given as `flags`, by setting, and None where not."""
     chosen = {name: flag for name, flag in _FLAGS.items() if flag[0].split(".")[0] in stages}

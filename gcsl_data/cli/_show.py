@@ -17,9 +17,10 @@ from gcsl_data.errors import one_line
 if TYPE_CHECKING:  # what is shown was imported by whoever made it; no command waits for the others' modules
     from gcsl_data.audit.contract import Finding
     from gcsl_data.dataset.export import Exported
-    from gcsl_data.dataset.manifest import Accounting
+    from gcsl_data.dataset.manifest import Accounting, Hygiene
     from gcsl_data.extremes import Extremes
     from gcsl_data.log_schema import Change
+    from gcsl_data.presets import Preset
 
 OnRows = Callable[[int, int], None]
 
@@ -75,6 +76,18 @@ def say_extremes(extremes: "Extremes") -> None:
             say_indented(f"  {word:<10}{reward * extremes.sign:.6g}: {texts}")
 
 
+def show_presets(presets: "Sequence[Preset]", *, as_json: bool) -> None:
+    """The packaged presets: a line for each, and what to say."""
+    if as_json:
+        fields = ("name", "title", "source", "licence", "about")
+        print_json({"presets": [{field: getattr(preset, field) for field in fields} for preset in presets]})
+        return
+    width = max(len(preset.name) for preset in presets)
+    for preset in presets:
+        print(f"{preset.name:<{width}}  {one_line(preset.title)} ({preset.licence})")
+    say("gcsl-data expand LOG --preset NAME; gcsl-data schema logs NAME shows one, to be copied and changed")
+
+
 def show_schema(schema: dict[str, object], *, as_json: bool) -> None:
     """A JSON Schema; under --json as the field `schema` of the one object."""
     if as_json:
@@ -118,13 +131,21 @@ def show_settings(values: Mapping[str, object], origins: Mapping[str, str], *, a
 
 def _setting(key: str, value: object) -> str:
     """One line of TOML."""
-    if value is None:
-        return f"# {key} is not set"
-    if isinstance(value, dict):
-        return f"{key} = {{ {', '.join(tomli_w.dumps({inner: text}).strip() for inner, text in value.items())} }}"
+    return f"# {key} is not set" if value is None else f"{key} = {_toml(value)}"
+
+
+def _toml(value: object) -> str:
+    """A value as TOML writes it in one line; what is not set inside it is left out."""
+    if isinstance(value, Mapping):
+        inner = [f"{_key(name)} = {_toml(item)}" for name, item in value.items() if item is not None]
+        return f"{{ {', '.join(inner)} }}" if inner else "{}"
     if isinstance(value, list):
-        return f"{key} = [{', '.join(_setting('x', item).removeprefix('x = ') for item in value)}]"
-    return tomli_w.dumps({key: value}).strip()
+        return f"[{', '.join(map(_toml, value))}]"
+    return tomli_w.dumps({"x": value}).removeprefix("x = ").strip()
+
+
+def _key(name: str) -> str:
+    return tomli_w.dumps({name: 0}).removesuffix(" = 0\n")
 
 
 @contextmanager
@@ -141,6 +162,27 @@ def progress(mode: str, what: str) -> Iterator[OnRows]:
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def hygiene_lines(hygiene: "Hygiene", account: "Accounting") -> list[str]:
+    """What is suspicious, a line for each count; what was left out already needs no hint."""
+    lines = [
+        f"  hygiene   {count} {what}" + ("" if reason in account.filtered or not hint else f" ({hint})")
+        for count, what, reason, hint in (
+            (hygiene.duplicates, "repeat an earlier record", "duplicate", "--dedup exact keeps the first"),
+            (hygiene.conflicting, "share prompt and response but not the reward", "conflicting", "see --conflicts"),
+            (hygiene.leaks, "hold a goal or a score in prompt or response", None, None),
+            (
+                hygiene.control_tokens,
+                "hold control tokens",
+                "control_tokens",
+                "--control-tokens reject leaves them out",
+            ),
+        )
+        if count
+    ]
+    hint = "" if "too_long" in account.filtered else " (--max-chars leaves out longer ones)"
+    return [*lines, f"  longest   {hygiene.longest} characters{hint}"]
 
 
 def row_counts(account: "Accounting") -> str:

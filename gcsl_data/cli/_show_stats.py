@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from gcsl_data.cli._show import row_counts, say_indented
+from gcsl_data.cli._show import hygiene_lines, row_counts, say_indented
 from gcsl_data.errors import one_line
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def _summary(stats: "Stats") -> list[str]:
     if len(stats.splits) > 1:
         parts = ", ".join(f"{split.name} {split.examples} from {split.records}" for split in stats.splits)
         lines.append(f"  splits    {parts}")
-    return lines
+    return [*lines, *hygiene_lines(stats.hygiene, stats.accounting)]
 
 
 def _how_cut(stats: "Stats") -> str:

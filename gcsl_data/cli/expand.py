@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gcsl_data.cli._options import Json, Progress, RecipeFile, recipe_options
+from gcsl_data.cli._options import Json, Preset, Progress, RecipeFile, recipe_options
 
 
 @recipe_options()
@@ -16,6 +16,7 @@ def expand(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="The dataset's folder; must not exist. (./<log>-gcsl)")
     ] = None,
+    preset: Preset = None,
     recipe: RecipeFile = None,
     print_recipe: Annotated[
         bool, typer.Option("--print-recipe", help="Show every setting and where it came from; do nothing.")
@@ -40,11 +41,11 @@ def expand(
     from gcsl_data.plan import make_plan
     from gcsl_data.recipe import resolve, settings
 
-    resolved, origins = resolve(flags=flags, file=recipe)
+    resolved, origins = resolve(flags=flags, file=recipe, preset=preset)
     if print_recipe:
         _show.show_settings(settings(resolved), origins, as_json=json)
         return
-    found = find_logs(logs)
+    found = find_logs(logs, resolved.shape)
     target = out or Path(f"{found[0].path.stem}-gcsl")
     require_absent(target)
     plan = make_plan(found, resolved)

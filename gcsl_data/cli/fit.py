@@ -5,15 +5,16 @@ from typing import Annotated, Any
 
 import typer
 
-from gcsl_data.cli._options import Json, RecipeFile, recipe_options
+from gcsl_data.cli._options import Json, Preset, RecipeFile, recipe_options
 
 
-@recipe_options(stages=("record", "checks", "splits", "rewards", "bins", "goals", "build"))
+@recipe_options(stages=("shape", "record", "checks", "splits", "rewards", "bins", "goals", "build"))
 def fit(
     logs: Annotated[
         list[str], typer.Argument(metavar="LOG...", help="Logs; paths, quoted patterns, URIs, or - for stdin.")
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The file to write; must not exist.")] = Path("fit.json"),
+    preset: Preset = None,
     recipe: RecipeFile = None,
     json: Json = False,
     *,
@@ -34,8 +35,8 @@ def fit(
     from gcsl_data.recipe import resolve
     from gcsl_data.settle import settle
 
-    resolved, _ = resolve(flags=flags, file=recipe)
-    found = find_logs(logs)
+    resolved, _ = resolve(flags=flags, file=recipe, preset=preset)
+    found = find_logs(logs, resolved.shape)
     files.require_absent(out)
     engine = LocalEngine(found)
     plan = settle(make_plan(found, resolved), engine)
@@ -47,7 +48,8 @@ def fit(
         _show.say(f"warning: {warning}")
     stats = stats_of_log(measured, str(out), resolved.goals.formulation)
     if json:
-        _show.print_json({"output": str(out), "warnings": list(measured.warnings), "fit": encode(measured.fit)})
+        found = {"fit": encode(measured.fit), "hygiene": encode(measured.hygiene)}
+        _show.print_json({"output": str(out), "warnings": list(measured.warnings), **found})
         return
     _show_stats.say_expanded(stats)
     print(out)

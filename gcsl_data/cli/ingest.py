@@ -5,10 +5,10 @@ from typing import Annotated, Any
 
 import typer
 
-from gcsl_data.cli._options import Json, RecipeFile, recipe_options
+from gcsl_data.cli._options import Json, Preset, RecipeFile, recipe_options
 
 
-@recipe_options(stages=("record", "checks"))
+@recipe_options(stages=("shape", "record", "checks"))
 def ingest(
     logs: Annotated[
         list[str], typer.Argument(metavar="LOG...", help="Logs; paths, quoted patterns, URIs, or - for stdin.")
@@ -17,6 +17,7 @@ def ingest(
         "records.parquet"
     ),
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file, and its rejects.")] = False,
+    preset: Preset = None,
     recipe: RecipeFile = None,
     json: Json = False,
     *,
@@ -34,13 +35,16 @@ def ingest(
     from gcsl_data.recipe import resolve
     from gcsl_data.records import write_records
 
-    resolved, _ = resolve(flags=flags, file=recipe)
-    found = find_logs(logs)
+    resolved, _ = resolve(flags=flags, file=recipe, preset=preset)
+    found = find_logs(logs, resolved.shape)
     done = write_records(found, resolved, LocalEngine(found), out, overwrite=overwrite)
     _show.say_notes(done.notes)
     if json:
-        _show.print_json({"output": str(out), "notes": list(done.notes), "accounting": encode(done.accounting)})
+        counts = {"accounting": encode(done.accounting), "hygiene": encode(done.hygiene)}
+        _show.print_json({"output": str(out), "notes": list(done.notes), **counts})
         return
     _show.say_accounting(done.accounting)
+    for line in _show.hygiene_lines(done.hygiene, done.accounting):
+        _show.say_indented(line)
     _show.say_extremes(done.extremes)
     print(out)

@@ -1,4 +1,4 @@
-"""gcsl-data schema: JSON Schemas of what gcsl writes, of a log, and what changed between two."""
+"""gcsl-data schema: JSON Schemas of what gcsl writes, of a log, what changed between two; presets of well-known logs."""
 
 from typing import Annotated
 
@@ -6,7 +6,7 @@ import typer
 
 from gcsl_data.cli._options import Json
 
-schema_app = typer.Typer(help="JSON Schemas of records, examples, manifests and logs.", no_args_is_help=True)
+schema_app = typer.Typer(help="JSON Schemas of what gcsl writes and of logs; presets.", no_args_is_help=True)
 
 
 @schema_app.command()
@@ -16,14 +16,34 @@ def show(
 ) -> None:
     """Print a schema of ours."""
     from gcsl_data.cli import _show
-    from gcsl_data.errors import UsageError
-    from gcsl_data.recipe import nearest
+    from gcsl_data.errors import UsageError, nearest
     from gcsl_data.schemas import generate
 
     known = {file.removesuffix(".schema.json"): schema for file, schema in generate().items()}
     if name not in known:
         raise UsageError("GD0217", f"no schema {name!r}; {nearest(name, list(known))}")
     _show.show_schema(known[name], as_json=json)
+
+
+@schema_app.command()
+def logs(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A preset, to be shown whole.")] = None,
+    json: Json = False,
+) -> None:
+    """List the presets for well-known logs, or print one: a recipe to copy and change."""
+    from gcsl_data.cli import _show
+    from gcsl_data.errors import UsageError, nearest
+    from gcsl_data.presets import presets
+
+    found = {preset.name: preset for preset in presets()}
+    if name is None:
+        _show.show_presets([*found.values()], as_json=json)
+    elif name not in found:
+        raise UsageError("GD0217", f"no preset {name!r}; {nearest(name, found)}")
+    elif json:
+        _show.print_json({"name": name, "preset": found[name].text})
+    else:
+        print(found[name].text, end="")
 
 
 @schema_app.command()

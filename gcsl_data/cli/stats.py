@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gcsl_data.cli._options import Json, RecipeFile, recipe_options
+from gcsl_data.cli._options import Json, Preset, RecipeFile, recipe_options
 
 if TYPE_CHECKING:
     from gcsl_data.audit.stats import Stats
@@ -16,6 +16,7 @@ def stats(
         list[str] | None,
         typer.Argument(metavar="[DIR | LOG...]", help="A dataset, or logs. (the dataset here, or the newest *-gcsl)"),
     ] = None,
+    preset: Preset = None,
     recipe: RecipeFile = None,
     json: Json = False,
     *,
@@ -28,14 +29,14 @@ def stats(
     from gcsl_data.cli import _show, _show_stats
     from gcsl_data.dataset.decode import encode
 
-    found = _stats(paths or [], flags, recipe)
+    found = _stats(paths or [], flags, recipe, preset)
     if json:
         _show.print_json(encode(found))
     else:
         _show_stats.show_stats(found)
 
 
-def _stats(paths: list[str], flags: dict[str, Any], recipe: str | None) -> "Stats":
+def _stats(paths: list[str], flags: dict[str, Any], recipe: str | None, preset: str | None) -> "Stats":
     from pathlib import Path
 
     from gcsl_data.audit.stats import stats_of_dataset, stats_of_log
@@ -56,12 +57,13 @@ def _stats(paths: list[str], flags: dict[str, Any], recipe: str | None) -> "Stat
     with reading(paths[0]):
         is_dataset = len(paths) == 1 and Path(paths[0]).is_dir()
     if is_dataset:
-        if recipe or any(value is not None for value in flags.values()):
+        if recipe or preset or any(value is not None for value in flags.values()):
             raise UsageError("GD0210", "a dataset's recipe is settled; flags like --bins are for logs")
         return stats_of_dataset(load(paths[0]), paths[0])
-    logs = find_logs(paths)
+    resolved, _ = resolve(flags=flags, file=recipe, preset=preset)
+    logs = find_logs(paths, resolved.shape)
     engine = LocalEngine(logs)
-    plan = settle(make_plan(logs, resolve(flags=flags, file=recipe)[0]), engine)
+    plan = settle(make_plan(logs, resolved), engine)
     _show.say_notes(plan.notes)
     measured = measure(plan, engine)
     _show.say_extremes(extremes(plan.records, measured.census, engine, direction=plan.direction))

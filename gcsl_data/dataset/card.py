@@ -40,7 +40,7 @@ tags:
 
 {manifest.accounting.used} records of {manifest.accounting.rows} rows became examples: {counts}. Formulation
 `{manifest.formulation}`, {how}, mean reward {fit.mean:.6g}{lower}.
-Dataset id `{manifest.dataset_id}`.
+{_hygiene(manifest)}Dataset id `{manifest.dataset_id}`.
 {_goals(manifest)}{_inference(manifest)}
 Each row is one example: {_needed(manifest)} are what a trainer needs, the other columns trace it back to its log.
 """
@@ -48,6 +48,19 @@ Each row is one example: {_needed(manifest)} are what a trainer needs, the other
 
 def _cut(manifest: Manifest) -> str:
     return f"{manifest.fit.sign * manifest.fit.cut.value:.6g}" if manifest.fit.cut else ""
+
+
+def _hygiene(manifest: Manifest) -> str:
+    """What is suspicious in the log, in a line; nothing where nothing is."""
+    found = manifest.hygiene
+    counts = {
+        "repeat an earlier one": found.duplicates,
+        "share prompt and response but not the reward": found.conflicting,
+        "hold a goal or a score": found.leaks,
+        "hold control tokens": found.control_tokens,
+    }
+    told = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+    return f"Of the usable records, before any was left out: {told}.\n" if told else ""
 
 
 def _needed(manifest: Manifest) -> str:

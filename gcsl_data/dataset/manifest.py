@@ -33,7 +33,10 @@ Format = Literal["messages", "text"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Input:
-    """One log that was read; `uri` is relative to the common parent of all inputs. `rejected` counts by reason."""
+    """One log that was read; `uri` is relative to the common parent of all inputs. `rejected` counts by reason.
+
+    `rows` are responses, usable or not: of a row with several, each. A table that titles were looked up in has none.
+    """
 
     uri: str
     bytes: int
@@ -50,6 +53,23 @@ class Accounting:
     used: int
     rejected: dict[str, int]
     filtered: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hygiene:
+    """What is suspicious in the usable records of the logs, counted before anything that was asked for is left out.
+
+    `duplicates` counts records that repeat an earlier one: the same prompt, response and rewards. `conflicting` counts those
+    whose prompt and response stand elsewhere with other rewards. `leaks` counts those that hold a goal's text or a score.
+    `control_tokens` counts those that hold a control token of a chat template. `longest` is the most characters of prompt and
+    response together.
+    """
+
+    duplicates: int
+    conflicting: int
+    leaks: int
+    control_tokens: int
+    longest: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +162,7 @@ class Manifest:
     tools: dict[str, str]
     inputs: tuple[Input, ...]
     accounting: Accounting
+    hygiene: Hygiene
     recipe: dict[str, Any]
     templates: dict[str, Template]
     fit: Fit

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from gcsl_data.columns import ROW_INDEX
 from gcsl_data.errors import DataError, GcslError, ResourceError
 from gcsl_data.ingest.inputs import Log
 
@@ -18,6 +19,9 @@ def explain(error: BaseException, logs: Sequence[Log]) -> GcslError:
     if "os error 24" in str(error):
         return ResourceError("GD7102", "too many open files; raise the limit (ulimit -n), or give fewer logs at once")
     for log in logs:
+        if ROW_INDEX in str(error) and "already exists" in str(error):
+            name = f"the column {ROW_INDEX!r} is called like those that gcsl makes itself"
+            return DataError("GD1223", f"{log.uri}: {name}; rename it")
         if not _is_readable(log):
             if log.format.disagreement and (field := log.format.disagreement(log.plain)):
                 return DataError("GD1213", f"{log.uri}: the field {field}; make it one type")

@@ -20,6 +20,13 @@ DECODING_REASONS = {
     "ragged": "the row has another number of fields than the header",
 }
 
+# The same for rows of a log that has a shape (ingest/shapes).
+SHAPE_REASONS = {
+    "no_user": "the row does not say whose choice it is",
+    "no_title": "the item is missing, or the table of items has no title for it",
+    "no_parent": "a message that it replies to is not in the log",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Fault:

@@ -21,6 +21,7 @@ from gcsl_data.ingest.formats import LOG_FORMATS, LogFormat
 from gcsl_data.ingest.plain import copying, make_plain, temporary_folder
 from gcsl_data.ingest.recognise import HEAD_BYTES, Recognised, recognise, suffix_lies
 from gcsl_data.ingest.remote import fetch, is_remote
+from gcsl_data.ingest.shapes.settings import ShapeStage
 
 RECORDS_KEY, DIRECTION_KEY, ASPECTS_KEY = "gcsl.records", "gcsl.direction", "gcsl.aspects"
 RECORDS_VERSION = "1"
@@ -56,6 +57,8 @@ class Log:
     modified_ns: int
     notes: tuple[str, ...] = ()
     records: Origin | None = None
+    items: "Log | None" = None
+    has_records: bool = False
 
     def require_unchanged(self) -> None:
         """Raises DataError (65) when the file was written to since it was found: what was read is neither old nor new."""
@@ -63,12 +66,16 @@ class Log:
             now = self.path.stat()
         except OSError:
             now = None
+        if self.items:
+            self.items.require_unchanged()
         if now is None or (now.st_size, now.st_mtime_ns) != (self.bytes, self.modified_ns):
             raise DataError("GD1216", f"{self.uri} changed while it was read; try again when nobody writes to it")
 
 
-def find_logs(patterns: Sequence[str]) -> tuple[Log, ...]:
+def find_logs(patterns: Sequence[str], shape: ShapeStage | None = None) -> tuple[Log, ...]:
     """The logs that paths, globs and URIs name, in the order of their uri, whatever order they were given in; `-` is stdin.
+
+    Of the `shape` it needs to know where rows stand inside a document, and which table of items goes with the log.
 
     Raises InputError (66) for a name that leads to no readable file, DataError (65) for a file that is no log, UsageError
     (2) for the same file twice.
@@ -85,9 +92,38 @@ def find_logs(patterns: Sequence[str]) -> tuple[Log, ...]:
     empty = [(uri, path) for uri, path in named if _is_blank(path)]
     full = [entry for entry in named if entry not in empty]
     # An empty log among others is worth a word; alone it is an error, which reading it raises.
-    logs = sorted((_log(path, uri) for uri, path in full or empty), key=lambda log: log.uri)
+    records = shape.records if shape else None
+    logs = sorted((_log(path, uri, records) for uri, path in full or empty), key=lambda log: log.uri)
+    if shape and (shape.sequences or shape.trees):
+        logs = [_with_items(_only(logs), shape)]
     notes = tuple(f"{uri} is empty and left out" for uri, _ in empty)
     return (replace(logs[0], notes=logs[0].notes + notes), *logs[1:])
+
+
+def _only(logs: Sequence[Log]) -> Log:
+    if len(logs) > 1:
+        raise UsageError(
+            "GD0263",
+            f"histories and reply trees are made of one log, and there are {len(logs)} ({logs[0].uri}, {logs[1].uri} ...); "
+            "put them into one file",
+        )
+    return logs[0]
+
+
+def _with_items(log: Log, shape: ShapeStage) -> Log:
+    if not shape.sequences or shape.sequences.items is None:
+        return log
+    named = Path(shape.sequences.items)
+    beside = log.path.parent / named
+    path = named if named.exists() or not beside.exists() else beside
+    with reading(path):
+        is_there = path.exists()
+    if not is_there:
+        raise InputError(
+            "GD6611", f"{named}: no such table of items, from here or from {log.path.parent}; give --items PATH"
+        )
+    uri = path.name if path.name != log.uri else f"items/{path.name}"  # inputs are told apart by name
+    return replace(log, items=_log(path, uri, None))
 
 
 def _relative(found: list[tuple[str, Path]]) -> list[tuple[str, Path]]:
@@ -127,7 +163,7 @@ def _copied_stdin() -> Path:
     return copy
 
 
-def _log(path: Path, uri: str) -> Log:
+def _log(path: Path, uri: str, records: str | None) -> Log:
     try:
         uri.encode()
     except UnicodeEncodeError:
@@ -149,7 +185,7 @@ def _log(path: Path, uri: str) -> Log:
         ThreadPoolExecutor(1) as pool,
     ):  # hashing and looking through a log take about as long; neither holds the GIL
         hashed = pool.submit(_hash, path)
-        plain = make_plain(path, found, name=uri)
+        plain = make_plain(path, found, name=uri, records=records)
         size, digest = hashed.result()
     return Log(
         path=path,
@@ -163,6 +199,7 @@ def _log(path: Path, uri: str) -> Log:
         modified_ns=modified_ns,
         notes=(*_notes(path, uri, found), *_notes_on_mixed(uri, plain.faults, LOG_FORMATS[found.format].unit)),
         records=_ingested(plain.path) if found.format == "parquet" else None,
+        has_records=plain.has_records,
     )
 
 

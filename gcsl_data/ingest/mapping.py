@@ -9,21 +9,36 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from gcsl_data.columns import ASPECT_PREFIX, MESSAGES, RECORD, REWARD, ROW_INDEX, TIME
-from gcsl_data.errors import DataError, UsageError, shown
+from gcsl_data.columns import (
+    ASPECT_PREFIX,
+    MESSAGES,
+    PART_INDEX,
+    RECORD,
+    REWARD,
+    ROW_INDEX,
+    SHAPE_FAULT,
+    TIME,
+)
+from gcsl_data.errors import DataError, UsageError
 from gcsl_data.fit import Direction
 from gcsl_data.hashing import prompt_hash
+from gcsl_data.ingest.conversations import is_messages, split_conversation
 from gcsl_data.ingest.explain import UNREADABLE, explain
+from gcsl_data.ingest.expressions import Columns, expression, names_of, require_own_names
 from gcsl_data.ingest.fault import DECODING_REASONS
 from gcsl_data.ingest.inputs import Log
-from gcsl_data.ingest.offers import missing_field, offer
-from gcsl_data.ingest.reshape import is_messages, split_conversation
-from gcsl_data.ingest.sql import needs, sees_other_rows
+from gcsl_data.ingest.offers import missing_field
+from gcsl_data.ingest.shapes.registry import reshape
+from gcsl_data.ingest.shapes.settings import ShapeStage, Sql
+from gcsl_data.ingest.shapes.shaped import Shaped
+from gcsl_data.ingest.shapes.variants import chosen
+from gcsl_data.ingest.sql import without
 from gcsl_data.recipe import RecordStage
 from gcsl_data.stages.rewards import numeric, reward, unread_reason
 from gcsl_data.stages.times import TIME as UTC
 from gcsl_data.stages.times import time
 
+NO_SHAPE = ShapeStage()
 _PLACE = ("group", "source", "row", "part")
 _LOGGED = "logged "  # what the log says, before it is a reward; with a space, so that no column of ours is called so
 
@@ -43,7 +58,7 @@ def aspects_of(logs: Sequence[Log], stage: RecordStage) -> dict[str, Direction]:
     return aspects
 
 
-def to_records(log: Log, stage: RecordStage) -> tuple[pl.LazyFrame, tuple[str, ...]]:
+def to_records(log: Log, stage: RecordStage, shape: ShapeStage = NO_SHAPE) -> tuple[pl.LazyFrame, tuple[str, ...]]:
     """The records of one log, lazily, and what a person should know about how its columns were read.
 
     With several rewards (`stage.rewards`) there is `reward_<aspect>` (Float64) for each, and the first is also `reward`.
@@ -54,29 +69,38 @@ def to_records(log: Log, stage: RecordStage) -> tuple[pl.LazyFrame, tuple[str, .
     """
     scanned, schema = _scanned(log)
     if log.records is not None:
-        return _canonical(scanned, schema, stage, log), ()
+        return _canonical(scanned, schema, stage, shape, log), ()
+    require_own_names(names_of(Columns(scanned, schema, log.uri, log.format.unit)), log.uri)
     if log.faults.rows and len(schema) == 1:
         row, fault = next(iter(log.faults.rows.items()))
         raise DataError(
             "GD1214",
             f"{log.uri}:{row}: {DECODING_REASONS[fault.reason]} ({fault.detail}), and no other row can be read",
         )
-    prompt, response = _prompt_and_response(schema, stage, log)
+    shaped = _shaped(log, scanned, schema, shape)
+    _require_whole_fields(log, stage, shape)
+    frame, schema = shaped.columns.frame, shaped.columns.schema
+    prompt, response = _prompt_and_response(stage, shaped)
     rewards = stage.rewards or ("reward",)
-    frame = scanned.select(
+    frame = frame.select(
         prompt=prompt,
         response=response,
-        **{_LOGGED + name: _expression(name, stage, schema, log) for name in rewards},
-        group=_expression("group", stage, schema, log).cast(pl.String) if "group" in stage.map else None,
+        **{_LOGGED + name: _reward(name, stage, shaped) for name in rewards},
+        group=_field("group", stage, shaped).cast(pl.String) if _says("group", stage, shaped) else None,
         source=pl.lit(log.uri),
         log=pl.lit(log.uri),
         row=pl.col(ROW_INDEX).cast(pl.Int64),
-        part=pl.lit(0, pl.Int32),
-        **({TIME: _expression("time", stage, schema, log)} if "time" in stage.map else {}),
+        part=pl.col(PART_INDEX) if PART_INDEX in schema else pl.lit(0, pl.Int32),
+        shape_fault=pl.col(SHAPE_FAULT) if SHAPE_FAULT in schema else pl.lit(None, pl.String),
+        **({TIME: _field("time", stage, shaped)} if _says("time", stage, shaped) else {}),
         **{name: pl.col(name) if name in schema else None for name in stage.keep},
     )
     if log.faults.blank:
         frame = frame.filter(~pl.col("row").is_in(log.faults.blank))
+    if (
+        log.faults.rows and PART_INDEX in schema
+    ):  # a row that cannot be decoded counts once, whatever it might have held
+        frame = frame.filter((pl.col("part") == 0) | ~pl.col("row").is_in([*log.faults.rows]))
     types = _resolved(frame, schema, log.uri)
     if labels := [name for name in ("prompt", "response") if types[name] in (pl.Categorical, pl.Enum)]:
         frame = frame.with_columns(pl.col(labels).cast(pl.String))
@@ -97,7 +121,7 @@ def to_records(log: Log, stage: RecordStage) -> tuple[pl.LazyFrame, tuple[str, .
     records = frame.with_columns(
         prompt=pl.col("prompt") if is_text else plain_messages("prompt"),
         prompt_hash=prompt_hash(pl.col("prompt"), is_text=is_text),
-        fault=pl.coalesce(_decoding_fault(log), *unread),
+        fault=pl.coalesce(_decoding_fault(log), "shape_fault", *unread),
         **graded,
         **{name: time(pl.col(name), types[name], uri=log.uri) for name in timed},
     ).with_columns(group=pl.coalesce("group", "prompt_hash"), reward=pl.col(next(iter(graded))))
@@ -106,11 +130,15 @@ def to_records(log: Log, stage: RecordStage) -> tuple[pl.LazyFrame, tuple[str, .
     return records.select(names), tuple(notes)
 
 
-def _canonical(scanned: pl.LazyFrame, schema: pl.Schema, stage: RecordStage, log: Log) -> pl.LazyFrame:
+def _canonical(
+    scanned: pl.LazyFrame, schema: pl.Schema, stage: RecordStage, shape: ShapeStage, log: Log
+) -> pl.LazyFrame:
     """Records that `ingest` wrote, as they are: mapped, rounded and signed already."""
     assert log.records is not None
-    if stage.map or stage.rewards or stage.reward_order or stage.reward_reduce:
-        raise UsageError("GD0215", f"{log.uri} holds records that are mapped already; leave out --map and --reward...")
+    if stage.map or stage.rewards or stage.reward_order or stage.reward_reduce or not shape.is_plain:
+        raise UsageError(
+            "GD0215", f"{log.uri} holds records that are mapped already; leave out --preset, --map and --reward..."
+        )
     aspects = [ASPECT_PREFIX + name for name in log.records.aspects]
     if again := [name for name in stage.keep if name in aspects]:
         raise UsageError("GD0254", f"{again[0]!r} comes along with the records of {log.uri}; leave it out of --keep")
@@ -175,39 +203,82 @@ def plain_messages(column: str) -> pl.Expr:
     return pl.col(column).list.eval(pl.struct(role=role, content=content)).cast(MESSAGES)
 
 
-def _prompt_and_response(schema: pl.Schema, stage: RecordStage, log: Log) -> tuple[pl.Expr, pl.Expr]:
-    if "messages" not in stage.map:
-        return _expression("prompt", stage, schema, log), _expression("response", stage, schema, log)
-    for name in ("prompt", "response"):
-        if name in stage.map:
-            raise UsageError("GD0204", f"--map {name} and --map messages both say what the {name} is; give one of them")
-    return split_conversation(_expression("messages", stage, schema, log))
-
-
-def _expression(field: str, stage: RecordStage, schema: pl.Schema, log: Log) -> pl.Expr:
-    given = stage.rewards if field in stage.rewards else stage.map
-    text = given.get(field, field)
-    flag = "--reward" if given is stage.rewards else "--map"
+def _shaped(log: Log, scanned: pl.LazyFrame, schema: pl.Schema, shape: ShapeStage) -> Shaped:
+    """The rows of a log, taken out of its shape."""
+    columns = Columns(scanned, schema, log.uri, log.format.unit, log.faults.mixed)
+    if shape.is_plain:
+        return Shaped(columns)
+    items = None
+    if log.items:
+        items = Columns(*_scanned(log.items), log.items.uri, log.items.format.unit, log.items.faults.mixed)
+        require_own_names(names_of(items), items.uri)
     try:
-        expression = pl.sql_expr(text) if field in given else pl.col(field)
+        return reshape(columns, shape, items=items, has_records=log.has_records)
     except pl.exceptions.PolarsError as error:
-        raise UsageError("GD0205", f"{flag} {field}={shown(text)} is not a SQL expression: {error}") from None
-    if ".subplan(" in str(expression):
-        raise UsageError("GD0205", f"{flag} {field}={shown(text)} holds a query; use the fields of the row alone")
-    for column in expression.meta.root_names():
-        if column not in schema:
-            found = offer(field, column, schema, log, flag=flag)
-            raise DataError("GD1201", f"{log.uri}: no column {column!r} for the {field}; {found}")
+        reason = str(error).splitlines()[0].strip()
+        raise DataError("GD1251", f"{log.uri}: its columns do not fit the shape: {reason}; change [shape]") from None
+
+
+def _require_whole_fields(log: Log, stage: RecordStage, shape: ShapeStage) -> None:
+    """Raises DataError (65) for a field of several types that records are made of, however deep in the shape it stands.
+
+    With the field gone, what needs it cannot be made. (Without a shape, every expression is asked for itself.)
+    """
+    if shape.is_plain:
+        return
+    _, schema = _scanned(log)
     for mixed in log.faults.mixed:
-        if needs(expression, schema, mixed.path):
+        rest = without(schema, mixed.path)
+        try:
+            shaped = _shaped(log, pl.LazyFrame(schema=rest), rest, shape)
+            asked = [
+                *_prompt_and_response(stage, shaped),
+                *(_reward(name, stage, shaped) for name in stage.rewards or ["reward"]),
+                *(_field(name, stage, shaped) for name in ("group", "time") if _says(name, stage, shaped)),
+            ]
+            shaped.columns.frame.select(one.alias(str(n)) for n, one in enumerate(asked)).collect_schema()
+        except (DataError, pl.exceptions.PolarsError):
             said = " and ".join(mixed.places(log.format.unit))
-            raise DataError("GD1215", f"{log.uri}: the field {mixed.name!r} is {said}; make it one type")
-    if sees_other_rows(expression, schema):
-        raise UsageError(
-            "GD0231",
-            f"{flag} {field}={shown(text)} makes one row of several, or several of one; use the fields of the row alone",
-        )
-    return expression
+            raise DataError("GD1215", f"{log.uri}: the field {mixed.name!r} is {said}; make it one type") from None
+
+
+def _prompt_and_response(stage: RecordStage, shaped: Shaped) -> tuple[pl.Expr, pl.Expr]:
+    if "messages" not in stage.map and "messages" not in shaped.variants:
+        return _field("prompt", stage, shaped), _field("response", stage, shaped)
+    for name in ("prompt", "response"):
+        if name in stage.map or name in shaped.variants:
+            raise UsageError("GD0204", f"--map {name} and --map messages both say what the {name} is; give one of them")
+    return split_conversation(_field("messages", stage, shaped))
+
+
+def _reward(name: str, stage: RecordStage, shaped: Shaped) -> pl.Expr:
+    """The logged reward, or that of one aspect, which may be called like anything."""
+    if name in stage.rewards:
+        return expression(name, stage.rewards[name], shaped.columns, flag="--reward")
+    return _field(name, stage, shaped)
+
+
+def _field(name: str, stage: RecordStage, shaped: Shaped) -> pl.Expr:
+    """What a record field is: as each variant says, else as mapped, else as the shape has it, else the column of its name."""
+    if name not in shaped.variants:
+        return _unvaried(name, stage.map.get(name), shaped)
+    said = shaped.variants[name]
+    is_whole = all(own is not None for own in said)
+    if name in stage.map and is_whole:
+        raise UsageError("GD0262", f"--map {name}: every variant says its {name} already; change shape.variants")
+    rest = pl.lit(None) if is_whole else _unvaried(name, stage.map.get(name), shaped)
+    return chosen(name, [rest if own is None else own for own in said], shaped.columns)
+
+
+def _unvaried(name: str, sql: Sql | None, shaped: Shaped) -> pl.Expr:
+    if sql is None and name in shaped.fields:
+        return shaped.fields[name]
+    return expression(name, sql, shaped.columns)
+
+
+def _says(name: str, stage: RecordStage, shaped: Shaped) -> bool:
+    """Whether anything says what this field is, beyond a column that happens to be called like it."""
+    return name in stage.map or name in shaped.fields or name in shaped.variants
 
 
 def _resolved(frame: pl.LazyFrame, schema: pl.Schema, uri: str) -> pl.Schema:

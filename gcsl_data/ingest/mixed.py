@@ -98,7 +98,8 @@ def other_type(schema: pl.Schema) -> str | None:
     """A pattern for JSON lines that may hold a value of another type than the schema's; None when there cannot be one.
 
     It looks for what Polars takes in without a word, or refuses only once it reads: a list or an object for a text, true or
-    false for a number, a number for an object, anything for a list in a list. (The rest it refuses when it makes the schema.)
+    false for a number, a number for an object, no list for a list, anything for a list in a list. (The rest it refuses when
+    it makes the schema.)
     """
     names: dict[str, set[str]] = {}
     for name, dtype in schema.items():
@@ -109,6 +110,7 @@ def other_type(schema: pl.Schema) -> str | None:
         "texts": rf'\s*\[(?:[^"\[\]{{}}]|{_STRING})*[\[{{]',
         "number": r'[^"{]*[tf]',
         "object": r'(?:\s*\[[^"{]*|\s*)[-0-9]',
+        "list": r"\s*[^\s\[n]",
         "lists": r"\s*\[\s*[^\s\]]",  # an item that is no list may stand anywhere in it
     }
     patterns = [f'"(?:{"|".join(sorted(names[kind]))})"\\s*:{value}' for kind, value in values.items() if kind in names]
@@ -122,6 +124,8 @@ def _sort(name: str, dtype: Any, names: dict[str, set[str]]) -> None:
     if isinstance(dtype, pl.Struct):
         for field in dtype.fields:
             _sort(field.name, field.dtype, names)
+    if depth:
+        names.setdefault("list", set()).update(map(pl.escape_regex, written_forms(name)))
     kind = (
         "lists" if depth > 1
         else "object" if isinstance(dtype, pl.Struct)

@@ -32,18 +32,21 @@ class Plain(NamedTuple):
     path: Path
     scanned: pl.LazyFrame
     faults: Faults
+    has_records: bool
 
 
-def make_plain(path: Path, found: Recognised, *, name: str) -> Plain:
-    """The log at `path` as a file ready to be scanned.
+def make_plain(path: Path, found: Recognised, *, name: str, records: str | None = None) -> Plain:
+    """The log at `path` as a file ready to be scanned. `records` is where rows stand inside a document that is one object;
+    `has_records` says that they were found there.
 
     Raises DataError (65) when it cannot be decoded.
     """
     log_format = LOG_FORMATS[found.format]
     copied = found.codec is not None or log_format.to_plain is not None or (found.has_bom and found.format == "jsonl")
+    has_records = False
     if copied:
         copy = temporary_folder() / Path(name).name  # messages name it
-        _copy(path, found, copy, name)
+        has_records = _copy(path, found, copy, name, records)
         path = copy
     scanned = log_format.scan(path)
     unreadable = log_format.find_unreadable(path, scanned) if log_format.find_unreadable else {}
@@ -56,12 +59,12 @@ def make_plain(path: Path, found: Recognised, *, name: str) -> Plain:
     rows = rest.rows | {number: line.fault for number, line in unreadable.items()}
     faults = replace(rest, rows=dict(sorted(rows.items())))
     if not (rest and log_format.without):
-        return Plain(path, scanned, faults)
+        return Plain(path, scanned, faults, has_records)
     cleaned = temporary_folder() / "cleaned"
     log_format.without(path, rest, cleaned)
     if copied:
         path.unlink()
-    return Plain(cleaned, log_format.scan(cleaned), faults)
+    return Plain(cleaned, log_format.scan(cleaned), faults, has_records)
 
 
 def temporary_folder() -> Path:
@@ -86,17 +89,18 @@ def copying(name: str) -> Iterator[None]:
         ) from None
 
 
-def _copy(path: Path, found: Recognised, target: Path, name: str) -> None:
+def _copy(path: Path, found: Recognised, target: Path, name: str, records: str | None) -> bool:
+    """Whether the rows were found at `records` inside a document."""
     to_plain = LOG_FORMATS[found.format].to_plain
     try:
         with open_plain(path, found.codec) as source:
             if to_plain:
-                to_plain(source, target, name)
-                return
+                return to_plain(source, target, name, records)
             if found.has_bom:
                 source.read(len(_UTF8_BOM))
             with target.open("xb") as file:
                 shutil.copyfileobj(source, file, 1 << 20)
+            return False
     except pa.ArrowException as error:
         raise DataError("GD1103", f"{name} is damaged: {error}; fetch it again") from None
     except OSError as error:

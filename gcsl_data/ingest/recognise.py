@@ -139,8 +139,9 @@ def _lines_or_document(path: Path, text: bytes) -> FormatName:
     try:
         value = json.loads(first)
     except (ValueError, RecursionError):
-        # Longer than the head, or broken: JSON lines break off inside a record, a document after its opening brace.
-        is_document = first.strip() == b"{" or (newline and rest.lstrip()[:1] not in (b"{", b""))
+        # Longer than the head, or broken: a line of JSON lines is followed by another object, one of a document goes on.
+        goes_on = first.strip() == b"{" or first.rstrip().endswith((b",", b"["))
+        is_document = goes_on or (newline and rest.lstrip()[:1] not in (b"{", b""))
         return "json" if is_document else "jsonl"
     holds_records = isinstance(value, dict) and any(_is_records(inner) for inner in value.values())
     return "json" if holds_records and is_lone else "jsonl"

@@ -5,8 +5,8 @@ from typing import Any
 import polars as pl
 
 from gcsl_data.columns import ROW_INDEX
+from gcsl_data.ingest.conversations import is_messages
 from gcsl_data.ingest.fault import FieldPath
-from gcsl_data.ingest.reshape import is_messages
 
 
 def sees_other_rows(expression: pl.Expr, schema: pl.Schema) -> bool:
@@ -23,9 +23,14 @@ def sees_other_rows(expression: pl.Expr, schema: pl.Schema) -> bool:
         return False
 
 
+def fits(expression: pl.Expr, schema: pl.Schema) -> bool:
+    """Whether the columns and fields that an expression names are there, of types that it can work with."""
+    return _type_of(expression, schema) is not None
+
+
 def needs(expression: pl.Expr, schema: pl.Schema, path: FieldPath) -> bool:
     """Whether an expression reads this field: with the field gone it fits the schema no more, or gives no chat messages."""
-    whole, rest = _type_of(expression, schema), _type_of(expression, _without(schema, path))
+    whole, rest = _type_of(expression, schema), _type_of(expression, without(schema, path))
     return whole is not None and (rest is None or (is_messages(whole) and not is_messages(rest)))
 
 
@@ -36,7 +41,8 @@ def _type_of(expression: pl.Expr, schema: pl.Schema) -> pl.DataType | None:
         return None
 
 
-def _without(schema: pl.Schema, path: FieldPath) -> pl.Schema:
+def without(schema: pl.Schema, path: FieldPath) -> pl.Schema:
+    """The schema without the field at `path`."""
     head, *rest = path
     kept = {name: _type_without(dtype, tuple(rest)) if name == head else dtype for name, dtype in schema.items()}
     return pl.Schema({name: dtype for name, dtype in kept.items() if dtype is not None})

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 import polars as pl
 
 from gcsl_data.columns import ROLES, TIME
-from gcsl_data.ingest.fault import DECODING_REASONS, EXCERPT_CHARACTERS
-from gcsl_data.ingest.reshape import last_index_of_role
+from gcsl_data.ingest.conversations import last_index_of_role
+from gcsl_data.ingest.fault import DECODING_REASONS, EXCERPT_CHARACTERS, SHAPE_REASONS
 
 
 def _is_blank(text: pl.Expr) -> pl.Expr:
@@ -36,13 +36,14 @@ def _bad_messages(is_text: bool) -> pl.Expr:
 
 def _has_nul(is_text: bool) -> pl.Expr:
     """Tokenizers and databases end a text at a NUL character, or refuse it."""
+    return in_any_text(lambda text: text.str.contains("\0", literal=True), is_text=is_text)
+
+
+def in_any_text(holds: Callable[[pl.Expr], pl.Expr], *, is_text: bool) -> pl.Expr:
+    """Whether something holds of the prompt, of any message in it, or of the response."""
     prompt, content = pl.col("prompt"), pl.element().struct.field("content")
-    asked = _is_nul_in(prompt) if is_text else prompt.list.eval(_is_nul_in(content)).list.any()
-    return asked | _is_nul_in(pl.col("response"))
-
-
-def _is_nul_in(text: pl.Expr) -> pl.Expr:
-    return text.str.contains("\0", literal=True)
+    asked = holds(prompt) if is_text else prompt.list.eval(holds(content)).list.any()
+    return asked | holds(pl.col("response"))
 
 
 REWARD_RULES: dict[str, Callable[[str], pl.Expr]] = {
@@ -66,6 +67,7 @@ TIME_RULES: dict[str, Callable[[], pl.Expr]] = {"no_time": lambda: pl.col(TIME).
 
 REASONS = {
     **DECODING_REASONS,
+    **SHAPE_REASONS,
     "bad_reward": "the reward is text that is no number (give --reward-order for labels)",
     "unknown_label": "the reward is a label that --reward-order does not have",
     "bad_messages": "the conversation has no user turn before the answer, no answer, an unknown role or a null content",
@@ -79,7 +81,14 @@ REASONS = {
 
 # Reasons for which usable records are left out all the same, because of the log's shape or because somebody asked for it.
 # They are counted as filtered, not as rejected: no limit applies to them, and they are not listed.
-FILTERED: dict[str, str] = {}
+FILTERED = {
+    "opening": "nothing was said, or chosen, before it",
+    "short_history": "the user has fewer rows than --min-history",
+    "control_tokens": "the prompt or the response holds a control token of a chat template",
+    "too_long": "the prompt and the response together have more characters than --max-chars",
+    "duplicate": "an earlier record has the same prompt, response and reward",
+    "conflicting": "another record has the same prompt and response and another reward",
+}
 
 
 def flag_rejects(

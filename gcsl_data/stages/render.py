@@ -13,7 +13,7 @@ from gcsl_data.columns import EXAMPLE
 from gcsl_data.dataset.goal import Placement, affix
 from gcsl_data.dataset.manifest import Format
 from gcsl_data.hashing import sha256_hex
-from gcsl_data.ingest.reshape import last_index_of_role
+from gcsl_data.ingest.conversations import last_index_of_role
 from gcsl_data.lookup import lookup
 from gcsl_data.stages.wording import MARK, filled
 
@@ -65,6 +65,24 @@ def example_id(copy: pl.Expr) -> pl.Expr:
 def prompt_of(layout: Layout, *, is_text: bool, has_goal: bool) -> pl.Expr:
     """A record's `prompt` as rows have it, with the text of `goal` in it if there is one."""
     return _placed(layout, is_text=is_text) if has_goal else _goal_free(layout, is_text=is_text)
+
+
+def bare_prompt(layout: Layout) -> pl.Expr:
+    """The `prompt` of rows that carry a `goal` without its text: what `prompt_of` put it into, as chat messages or text."""
+    goal, prompt = pl.col("goal"), pl.col("prompt")
+    around = affix(MARK, layout.placement)
+
+    def bare(text: pl.Expr) -> pl.Expr:
+        return text.str.strip_prefix(filled(around.before, goal)).str.strip_suffix(filled(around.after, goal))
+
+    if layout.format == "text":
+        return bare(prompt)
+    if layout.placement == "system":
+        first, others = prompt.list.first().struct.field("content"), prompt.list.slice(1)
+        return pl.when(first == goal).then(others).otherwise(pl.concat_list(_turn("system", bare(first)), others))
+    at = last_index_of_role(prompt, "user")
+    turn = prompt.list.get(at, null_on_oob=True).struct.field("content")
+    return pl.concat_list(prompt.list.head(at), _turn("user", bare(turn)), prompt.list.slice(at + 1))
 
 
 def _goal_free(layout: Layout, *, is_text: bool) -> pl.Expr:

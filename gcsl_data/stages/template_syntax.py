@@ -15,8 +15,8 @@ import jinja2
 from jinja2 import nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from gcsl_data.errors import RecipeError
-from gcsl_data.recipe import nearest
+from gcsl_data.control_tokens import CONTROL_TOKEN
+from gcsl_data.errors import RecipeError, nearest
 
 Form = Literal["threshold", "interval", "value"]
 
@@ -28,10 +28,7 @@ NAMES: dict[Form, tuple[str, ...]] = {
     "value": (*NUMBERS["value"], *(name for name in _LABELS if name not in ("level", "num_levels"))),
 }
 FILTERS = ("capitalize", "lower", "title", "trim", "upper")
-CONTROL = re.compile(
-    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]"
-    r"|<\|[^|\s]*\|>|<｜[^｜\s]*｜>|</?s>|\[/?INST\]|<(?:bos|eos|pad|unk|start_of_turn|end_of_turn)>"
-)
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]|" + CONTROL_TOKEN)
 _HEAD = re.compile(r"\A\s*\{#-?(.*?)-?#\}[^\S\n]*\n?", re.DOTALL)
 _HEAD_KEYS = ("metric", "comparator", "scale", "unit")
 _ALLOWED = (

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import jinja2
 
-from gcsl_data.errors import RecipeError, reading
+from gcsl_data.errors import RecipeError, nearest, reading
 from gcsl_data.fit import Comparator, Direction, Fit
-from gcsl_data.recipe import GoalsStage, nearest
+from gcsl_data.recipe import GoalsStage
 from gcsl_data.resources import folder
 from gcsl_data.stages.template_syntax import (
     CONTROL,

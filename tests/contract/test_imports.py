@@ -15,9 +15,10 @@ errors normalisation time_cuts resources
 fit
 dataset.decode dataset.goal dataset.files dataset
 dataset.manifest
-columns hashing lookup
-stages.builders stages.builders.settings
-recipe ingest.fault ingest.recognise ingest.reshape
+columns control_tokens hashing lookup
+stages.builders stages.builders.settings ingest.shapes ingest.shapes.settings
+presets
+recipe ingest.fault ingest.recognise ingest.conversations
 ingest.examine ingest.mixed ingest.sql ingest.refused
 ingest.suspicious
 ingest.formats.*
@@ -25,8 +26,13 @@ ingest.formats
 ingest.plain
 ingest.remote
 ingest.inputs
-ingest.offers
-ingest.explain ingest.rejects stages.bins stages.ranks stages.rewards stages.splits stages.template_syntax stages.times
+ingest.offers stages.times
+ingest.expressions
+ingest.shapes.shaped ingest.shapes.chats ingest.shapes.types
+ingest.shapes.turns ingest.shapes.variants ingest.shapes.transcripts
+ingest.shapes.records ingest.shapes.sequences ingest.shapes.trees
+ingest.shapes.registry
+ingest.explain ingest.rejects stages.bins stages.ranks stages.rewards stages.splits stages.template_syntax
 ingest.mapping ingest stages.checks stages.normalise stages.snap stages.thresholds engines frozen
 stages.normalise_groups stages.fitting stages.templates stages.goal_filter stages.builders.built stages.builders.smoothing
 stages.builders.advantage stages.builders.pairs stages.builders.unpaired stages.builders.negatives stages.builders.best
@@ -34,15 +40,15 @@ stages.builders.steerlm
 stages.builders.groups stages.builders.weights
 stages.builders.registry
 stages.aspects stages.formulations
-stages.labels stages.wording
-census stages.render stages
+stages.labels stages.leaks stages.wording
+census stages.hygiene stages.render stages
 stages.builders.rows
 plan engines.local extremes inference
 settle tally
 measure dataset.shards dataset.card dataset.find schemas
 build records log_schema dataset.verified
 dataset.export
-audit.phrases audit.built_rows
+audit.phrases audit.built_rows audit.split_rows
 audit.* audit
 cli._options cli._run cli._show
 cli._show_*

@@ -19,14 +19,17 @@ from gcsl_data.dataset.manifest import Format
 from gcsl_data.dataset.shards import arrow_schema
 from gcsl_data.engines.local import LocalEngine
 from gcsl_data.fit import Comparator, Direction, Ties
-from gcsl_data.ingest.fault import DECODING_REASONS
+from gcsl_data.ingest.fault import DECODING_REASONS, SHAPE_REASONS
 from gcsl_data.ingest.formats import LOG_FORMATS
 from gcsl_data.ingest.inputs import find_logs
 from gcsl_data.ingest.recognise import CODEC_SUFFIXES, SUFFIXES, Codec, FormatName
+from gcsl_data.ingest.shapes.sequences import SHORT_HISTORY
+from gcsl_data.ingest.shapes.settings import Sequences
+from gcsl_data.ingest.shapes.turns import OPENING
 from gcsl_data.plan import make_plan
 from gcsl_data.schemas import generate
 from gcsl_data.stages import templates
-from gcsl_data.stages.checks import REASONS, RULES, TIME_RULES
+from gcsl_data.stages.checks import FILTERED, REASONS, RULES, TIME_RULES
 from gcsl_data.stages.formulations import FORMULATIONS
 from gcsl_data.stages.goal_filter import GOAL_FILTERS
 from gcsl_data.stages.rewards import _REDUCERS, unread_reason
@@ -102,8 +105,10 @@ def test_registries_hold_the_words_of_the_recipe() -> None:
 def test_every_reason_for_a_rejected_row_has_words() -> None:
     unread = {unread_reason(recipes.RecordStage(reward_order=order)) for order in ((), ("a", "b"))}
 
-    assert set(REASONS) == {*DECODING_REASONS, *unread, *RULES, *TIME_RULES}
-    assert len(REASONS) == len(DECODING_REASONS) + len(unread) + len(RULES) + len(TIME_RULES)
+    assert set(REASONS) == {*DECODING_REASONS, *SHAPE_REASONS, *unread, *RULES, *TIME_RULES}
+    assert len(REASONS) == len(DECODING_REASONS) + len(SHAPE_REASONS) + len(unread) + len(RULES) + len(TIME_RULES)
+    assert {OPENING, SHORT_HISTORY} <= set(FILTERED)
+    assert not {*FILTERED} & {*REASONS}
 
 
 def test_every_log_format_and_codec_has_suffixes() -> None:
@@ -119,7 +124,7 @@ def test_every_flag_is_a_setting_and_no_two_are_the_same() -> None:
     settings = [row[1] for row in _options._TABLE]
     flags = [row[3] for row in _options._TABLE]
 
-    assert set(settings) <= set(recipes.field_names())
+    assert {".".join(setting.split(".")[:2]) for setting in settings} <= set(recipes.field_names())
     assert len(set(settings)) == len(settings)
     assert len(set(flags)) == len(flags)
 
@@ -128,6 +133,9 @@ def choices(setting: str) -> tuple[str, ...]:
     kinds: dict[str, Any] = {
         "record.direction": Direction,
         "checks.on_error": recipes.OnError,
+        "checks.dedup": recipes.Dedup,
+        "checks.conflicts": recipes.Conflicts,
+        "checks.control_tokens": recipes.ControlTokens,
         "bins.ties": Ties,
         "goals.placement": Placement,
         "goals.formulation": recipes.FormulationName,
@@ -139,7 +147,10 @@ def choices(setting: str) -> tuple[str, ...]:
 @pytest.mark.parametrize("row", _options._TABLE, ids=[row[3] for row in _options._TABLE])
 def test_a_flag_offers_the_choices_and_says_the_default_of_its_setting(row: tuple[Any, ...]) -> None:
     _, setting, _, _, metavar, help_text, _ = row
-    default = recipes.settings(recipes.Recipe())[setting]
+    defaults = recipes.settings(recipes.Recipe()) | {
+        f"shape.sequences.{name}": field.default for name, field in Sequences.model_fields.items()
+    }
+    default = defaults[setting]
 
     if words := choices(setting):
         assert metavar == "|".join(words) or all(word in help_text.split("(")[0] for word in words)

@@ -71,9 +71,19 @@ def fit_of(
 
 def plan_of(*logs: Path | str, **flags: Any) -> tuple[Plan, LocalEngine]:
     """A plan over logs; a flag is a setting with `__` for its dot: `bins__count=4`."""
-    found = find_logs([str(log) for log in logs])
     given = {name.replace("__", ".", 1): value for name, value in flags.items()}
-    return make_plan(found, resolve(flags=given, environment={})[0]), LocalEngine(found)
+    recipe, _ = resolve(flags=given, environment={})
+    found = find_logs([str(log) for log in logs], recipe.shape)
+    return make_plan(found, recipe), LocalEngine(found)
+
+
+FIELDS = ("row", "part", "reject", "prompt", "response", "reward")
+
+
+def records(*logs: Path | str, **flags: Any) -> list[tuple[Any, ...]]:
+    """The records of logs in their order, each as a tuple of `FIELDS`."""
+    plan, engine = plan_of(*logs, **flags)
+    return engine.measure(plan.records.select(FIELDS)).rows()
 
 
 def measured(*logs: Path | str, **flags: Any) -> Measured:

@@ -16,7 +16,7 @@ from gcsl_data.dataset.goal import PLACEMENTS
 from gcsl_data.dataset.manifest import load, verified_shard
 from gcsl_data.errors import DataError, InputError
 
-from .support import document, expand_rows, forge, gcsl_data, make_rows, write_document
+from .support import document, examples, expand_rows, forge, gcsl_data, make_rows, write_document
 
 Document = dict[str, Any]
 TRAIN = "data/train-00000-of-00002.arrow"
@@ -255,9 +255,36 @@ def test_an_edited_manifest_with_its_old_id_is_found(dataset: Path) -> None:
     assert rules(dataset) == {"manifest.id"}
 
 
+@pytest.mark.parametrize(
+    ("text", "placement"), [(False, "prefix"), (False, "suffix"), (False, "system"), (True, "prefix"), (True, "suffix")]
+)
+@pytest.mark.parametrize("spelling", ["{}", " {}\n", "\n{}  "])
+def test_a_prompt_in_two_splits_is_found(tmp_path: Path, text: bool, placement: str, spelling: str) -> None:
+    form = {"output__format": "text"} if text else {}
+    flags = {"goals__placement": placement, "splits__shares": "0.5,0.5"}
+    expand_rows(tmp_path, make_rows(i / 40 for i in range(40)), **form, **flags)
+    assert check_dataset(tmp_path / "out") == []
+    (prompt,) = {
+        row["prompt"] if text else row["prompt"][-1]["content"] for row in examples(tmp_path / "out", "validation")[:1]
+    }
+    bare = re.search(r"Task \d+", prompt)
+    assert bare
+
+    def move(row: dict[str, Any]) -> None:
+        whole = row["prompt"] if text else row["prompt"][-1]["content"]
+        moved = re.sub(r"Task \d+", lambda _: spelling.format(bare[0]), whole)
+        row["prompt"] = moved if text else [*row["prompt"][:-1], {"role": "user", "content": moved}]
+
+    forge(tmp_path / "out", edited(move, at=0))
+
+    (finding,) = check_dataset(tmp_path / "out")
+    assert finding.rule == "rows.splits"
+    assert finding.message == "1 prompts stand in two splits, the first of them in train and validation"
+
+
 def test_every_rule_of_the_contract_is_broken_by_a_test_here() -> None:
     tables = [*ROW_FAULTS.values(), *MANIFEST_FAULTS.values()]
-    assert {rule for rule, _ in tables} | {"shards.hash", "shards.columns"} == CONTRACT.keys()
+    assert {rule for rule, _ in tables} | {"shards.hash", "shards.columns", "rows.splits"} == CONTRACT.keys()
 
 
 def test_the_output_lists_every_rule_and_the_json_every_finding(dataset: Path) -> None:

@@ -196,7 +196,12 @@ def test_a_column_that_comes_late_is_not_lost(tmp_path: Path) -> None:
         ),
         ([{"prompt": "p", "response": "r", "rewrad": 1.0}], {}, DataError, r"no column 'reward'.*nearest: rewrad"),
         ([{"question": "p", "answer": "r", "reward": 1.0}], {}, DataError, r"no column 'prompt'.*nearest: question"),
-        ([{"a": "p", "b": "r", "c": 1.0}], {}, DataError, r"it has a, b, c; say --map prompt=COLUMN"),
+        (
+            [{"a": "p", "b": "r", "c": 1.0}],
+            {},
+            DataError,
+            r"it has a, b, c; a log that can be used says what was asked; say --map prompt=COLUMN",
+        ),
         ([{"prompt": "p", "response": "r", "reward": 1.0}], {"reward": "1 +"}, UsageError, "is not a SQL expression"),
         ([{"prompt": "p", "response": "r", "reward": {"x": 1.0}}], {}, DataError, "one of its fields with a dot: x"),
         ([{"prompt": "p", "response": "r", "reward": {"x": 1}}], {"reward": "reward.y"}, DataError, "does not fit"),

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from gcsl_data.dataset import decode
 from gcsl_data.dataset.goal import Placement, place
-from gcsl_data.dataset.manifest import Accounting, Field, Goal, Manifest, Shard, Split, Template
+from gcsl_data.dataset.manifest import Accounting, Field, Goal, Hygiene, Manifest, Shard, Split, Template
 from gcsl_data.fit import Fit, Threshold
 from gcsl_train import goal_tokens
 from gcsl_train.__main__ import main
@@ -237,7 +237,8 @@ def make_manifest(shard: Shard, schema: pa.Schema, *, text: bool) -> Manifest:
         format_version=1, dataset_id="", kind="examples", formulation="gcsl-bey-nl",
         format="text" if text else "messages", placement="prefix", inference_goal=3, inference_text=goals[-1].text,
         inference_reward=None, tools={"gcsl": "0"}, inputs=(),
-        accounting=Accounting(rows=shard.rows, used=shard.rows, rejected={}, filtered={}), recipe={},
+        accounting=Accounting(rows=shard.rows, used=shard.rows, rejected={}, filtered={}),
+        hygiene=Hygiene(duplicates=0, conflicting=0, leaks=0, control_tokens=0, longest=9), recipe={},
         templates={"reward": Template(name="at_least.j2", sha256="0" * 64, metric="score", scale=None, unit="")},
         fit=fit, goals=goals,
         splits=(Split(name="train", records=shard.rows, examples=shard.rows),), ranges=(), shards=(shard,),

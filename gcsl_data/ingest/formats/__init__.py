@@ -21,15 +21,16 @@ class LogFormat:
     `scan(path)` gives the log's columns plus `ROW_INDEX` (1-based), lazily. `find_faults(path, scanned)` looks for rows
     that a scan would refuse or silently change; `without(path, faults, target)` writes a copy with a placeholder for each
     of them. `find_unreadable(path, scanned)` comes before: rows that can be covered up where they stand, so that the rest
-    is looked through as fast as a file without them. `to_plain(source, target, name)` turns what Polars does not scan into
-    a file that it does. `disagreement(path)` says what keeps the values of one field from being a column. `has_lines` says
-    that a row of what is scanned is a line (or some) of the log itself, and not of a copy.
+    is looked through as fast as a file without them. `to_plain(source, target, name, records)` turns what Polars does not
+    scan into a file that it does, and says whether the rows stood at the path `records` inside it. `disagreement(path)`
+    says what keeps the values of one field from being a column. `has_lines` says that a row of what is scanned is a line
+    (or some) of the log itself, and not of a copy.
     """
 
     scan: Callable[[Path], pl.LazyFrame]
     find_faults: Callable[[Path, pl.LazyFrame], Faults]
     without: Callable[[Path, Faults, Path], None] | None = None
-    to_plain: Callable[[BinaryIO, Path, str], None] | None = None
+    to_plain: Callable[[BinaryIO, Path, str, str | None], bool] | None = None
     disagreement: Callable[[Path], str | None] | None = None
     find_unreadable: Callable[[Path, pl.LazyFrame], dict[int, Unreadable]] | None = None
     has_lines: bool = True

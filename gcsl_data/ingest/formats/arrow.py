@@ -23,11 +23,15 @@ def find_faults(path: Path, scanned: pl.LazyFrame) -> Faults:
     return Faults()
 
 
-def to_file(source: BinaryIO, target: Path, name: str) -> None:
-    """Copies a stream into the file format, a batch at a time. Raises DataError (65) for a damaged stream."""
+def to_file(source: BinaryIO, target: Path, name: str, records: str | None = None) -> bool:
+    """Copies a stream into the file format, a batch at a time; there are no `records` inside it to be found.
+
+    Raises DataError (65) for a damaged stream.
+    """
     try:
         with pa.ipc.open_stream(source) as reader, pa.ipc.new_file(str(target), reader.schema) as writer:
             for batch in reader:
                 writer.write_batch(batch)
     except pa.ArrowException as error:
         raise DataError("GD1102", f"{name}: cannot be decoded: {error}; fetch it again") from None
+    return False

@@ -6,6 +6,8 @@ What becomes a record:
     {"id1": {...}, "id2": {...}}         each value, with its key as the field `key`
     {"id1": [{...}, ...], ...}           each object of each array, with its key as the field `key`
     {...} {...}                          each object (pretty-printed ones, one after another)
+
+Of a document that is one object, a path such as `data.items` names the list of records, wherever it is.
 """
 
 import io
@@ -20,22 +22,23 @@ KEY_FIELD = "key"
 _CHUNK = 1 << 20
 
 
-def to_lines(source: BinaryIO, target: Path, name: str) -> None:
-    """Writes the document's records to `target` as JSON lines.
+def to_lines(source: BinaryIO, target: Path, name: str, records: str | None = None) -> bool:
+    """Writes the document's records to `target` as JSON lines. Whether they stood at the path `records` is what it returns.
 
     Arrays and rows of objects are read a piece at a time; an object of records is read whole. Raises DataError (65), naming
     the place of what cannot be read.
     """
     text = io.TextIOWrapper(source, encoding="utf-8-sig", errors="strict")
     try:
-        number = 0
+        number, found = 0, _Found(records)
         with target.open("x", encoding="utf-8") as file:
-            for number, record in enumerate(_records(text, name), start=1):
+            for number, record in enumerate(_records(text, name, found), start=1):
                 if not isinstance(record, dict):
                     raise DataError("GD1106", f"{name}: record {number} is not an object but {shown(record)}")
                 file.write(json.dumps(record, ensure_ascii=True) + "\n")
         if number == 0:
             raise DataError("GD1207", f"{name}: no rows; give a log that has records")
+        return found.is_followed
     except json.JSONDecodeError as error:
         raise DataError(
             "GD1107", f"{name}: not JSON near line {error.lineno}: {error.msg}; mend or remove it"
@@ -48,7 +51,18 @@ def to_lines(source: BinaryIO, target: Path, name: str) -> None:
         text.detach()
 
 
-def _records(text: TextIO, name: str) -> Iterator[Any]:
+class _Found:
+    """The path that was asked for, and whether it was followed."""
+
+    def __init__(self, path: str | None) -> None:
+        self.path = path
+        self.is_followed = False
+
+    def keys(self) -> list[str]:
+        return [key.strip().strip('"') for key in (self.path or "").split(".")]
+
+
+def _records(text: TextIO, name: str, found: _Found) -> Iterator[Any]:
     values = _Values(text)
     if values.peek() == "[":
         yield from values.array()
@@ -57,11 +71,32 @@ def _records(text: TextIO, name: str) -> Iterator[Any]:
     later = values.sequence()
     second = next(later, None)
     if second is None:
-        yield from _records_of_object(first, name)
+        if isinstance(first, dict) and found.keys()[0] in first:
+            found.is_followed = True
+            yield from _at(first, found.keys(), name)
+        else:
+            yield from _records_of_object(first, name)
         return
     yield first
     yield second
     yield from later
+
+
+def _at(value: Any, keys: list[str], name: str) -> list[Any]:
+    """The list at the end of a path of keys."""
+    at = value
+    for n, key in enumerate(keys):
+        if not isinstance(at, dict) or key not in at:
+            here = ".".join(keys[:n]) or "the document"
+            raise DataError(
+                "GD1110", f"{name}: {here} has no {key!r}, so no records are at {'.'.join(keys)}; mend --records"
+            )
+        at = at[key]
+    if not isinstance(at, list):
+        raise DataError(
+            "GD1110", f"{name}: {'.'.join(keys)} must be a list of records, found {shown(at)}; mend --records"
+        )
+    return at
 
 
 def _records_of_object(value: Any, name: str) -> Iterator[Any]:
@@ -75,7 +110,8 @@ def _records_of_object(value: Any, name: str) -> Iterator[Any]:
         yield from next(iter(arrays.values()))
     elif arrays:
         raise DataError(
-            "GD1109", f"{name}: several arrays of records ({', '.join(map(str, arrays))}); keep one of them in the file"
+            "GD1109",
+            f"{name}: several arrays of records ({', '.join(map(str, arrays))}); say --records {next(iter(arrays))}",
         )
     elif value and all(isinstance(inner, dict) for inner in value.values()):
         yield from ({KEY_FIELD: key, **inner} for key, inner in value.items())

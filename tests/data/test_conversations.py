@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gcsl_data.columns import MESSAGES
-from gcsl_data.ingest.reshape import last_index_of_role, split_conversation
+from gcsl_data.ingest.conversations import last_index_of_role, split_conversation
 
 roles = st.sampled_from(["system", "user", "assistant", "tool"])
 turns = st.fixed_dictionaries({"role": roles, "content": st.text(max_size=3)})

@@ -1,0 +1,31 @@
+"""That no prompt stands in two splits, recomputed from the rows and the manifest alone."""
+
+from collections.abc import Iterator
+
+import polars as pl
+
+from gcsl_data.dataset.manifest import Manifest
+from gcsl_data.hashing import prompt_hash
+from gcsl_data.stages.render import Layout, bare_prompt
+
+
+def split_problems(rows: pl.LazyFrame, manifest: Manifest) -> Iterator[tuple[str, str]]:
+    """Place and words of prompts in two splits; rows carry their `shard` and `split`.
+
+    Prompts are the same when they are so without their goal, in the form that makes splits (NFKC, white space collapsed).
+    It takes a hash and two names for each prompt in memory, and nothing where only one split has rows.
+    """
+    if sum(split.examples > 0 for split in manifest.splits) < 2:
+        return
+    prompt = bare_prompt(Layout(manifest.placement, manifest.format)) if manifest.fit.form else pl.col("prompt")
+    hashed = rows.select(
+        "split",
+        prompt_hash=prompt_hash(prompt, is_text=manifest.format == "text"),
+        place=pl.concat_str("shard", pl.lit(": id "), "id"),
+    ).drop_nulls()
+    seen = hashed.group_by("prompt_hash").agg(
+        first=pl.col("split").min(), last=pl.col("split").max(), place=pl.col("place").min()
+    )
+    found = seen.filter(pl.col("first") != pl.col("last")).collect(engine="streaming").sort("place")
+    for _, first, last, place in found.head(1).iter_rows():
+        yield place, f"{found.height} prompts stand in two splits, the first of them in {first} and {last}"
