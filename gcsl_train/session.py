@@ -23,6 +23,8 @@ from gcsl_train.signals import Stopped, StopSignals
 from gcsl_train.table import TokenTable, tokenise
 from gcsl_train.tokens import Encoder
 
+_MANY = 0.1  # a share of examples that nobody would leave out knowingly
+
 
 def train(config: Config, *, say: Say) -> RunFolder:
     """Train as `config` says; gives the run folder with its adapter. Raises the errors of gcsl_data.errors, and Stopped."""
@@ -102,6 +104,10 @@ def _prepare(
         f"{table.dropped:,} longer than {config.data.max_length} were left out"
         + "".join(f", {count:,} {reason}" for reason, count in table.filtered.items())
     )
+    if (share := table.dropped / (table.examples + table.dropped)) > _MANY:
+        say(
+            f"warning: {share:.0%} of the examples are left out; raise --max-length (the longest has {table.longest_seen:,})"
+        )
     total = total_steps(config, table)
     if saved:
         resume.compare(saved, resume.fingerprint(config, **identity, total=total))

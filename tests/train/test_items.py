@@ -101,6 +101,16 @@ def test_a_run_says_what_it_left_out(model, tmp_path, capsys):
     assert ", 1 group_of_one" in err
 
 
+def test_a_run_that_leaves_much_out_warns(model, tmp_path, capsys):
+    rows = make_kind_rows("groups", 12)
+    for row in rows[3:6]:
+        row["completion"][0]["content"] = "red " * 60
+    dataset = make_kind_dataset(tmp_path / "d", "groups", rows)
+    words = (dataset, "--model", model, "--loss", "gft", "--max-length", 192, "--max-steps", 1)
+    assert command(*words, "--out", tmp_path / "run") == 0
+    assert "warning: 25% of the examples are left out; raise --max-length (the longest has " in capsys.readouterr().err
+
+
 def test_a_group_that_does_not_stand_together_is_refused(tokenizer, tmp_path):
     rows = make_kind_rows("groups", 6)
     dataset = make_kind_dataset(tmp_path / "d", "groups", [*rows[:2], *rows[3:], rows[2]])
