@@ -292,12 +292,12 @@ class GoalsStage(Stage):
     """For several rewards: template, metric and scale of single ones."""
 
     def of_aspect(self, name: str) -> "GoalsStage":
-        """The stage as one aspect sees it; its metric is its name unless one is given."""
+        """The stage as one aspect sees it; its metric is its name unless one of its own is given."""
         own = self.aspects.get(name, AspectGoals())
         return self.model_copy(
             update={
                 "template": own.template or self.template,
-                "metric": own.metric or self.metric or name.replace("_", " "),
+                "metric": own.metric or name.replace("_", " "),
                 "scale": own.scale or self.scale,
             }
         )
@@ -413,7 +413,8 @@ def resolve(
     values: dict[str, Any] = {}
     origins = dict.fromkeys(field_names(), "default")
     for origin, layer in layers.items():
-        _make_way(values, layer)
+        for name in _make_way(values, layer):
+            origins[name] = "default"
         for name, value in layer.items():
             setting = _setting_of(name)
             _lay(values, setting, name, value)
@@ -422,9 +423,9 @@ def resolve(
 
 
 def _setting_of(name: str) -> str:
-    """`stage.name` of a setting or of something inside one, such as shape.sequences.min_history."""
+    """`stage.name` of a setting or of something inside one: shape.sequences.min_history, goals.aspects.safety.metric."""
     setting = ".".join(name.split(".")[:2])
-    if setting not in field_names() or (name != setting and not setting.startswith("shape.")):
+    if setting not in field_names() or (name != setting and not name.startswith(("shape.", "goals.aspects."))):
         inside = [known for known in field_names() if known.startswith(f"{name}.")]
         raise UsageError("GD0201", f"no setting {name!r}; {nearest(name, inside or field_names())}")
     return setting
@@ -448,11 +449,17 @@ def _with_inside(outer: Any, path: list[str], value: Any) -> dict[str, Any]:
     return {**held, key: _with_inside(held.get(key), rest, value) if rest else value}
 
 
-def _make_way(values: dict[str, Any], layer: Mapping[str, Any]) -> None:
-    """One reward takes the place of several from a lower layer, and several that of one."""
+def _make_way(values: dict[str, Any], layer: Mapping[str, Any]) -> Iterator[str]:
+    """One reward takes the place of several from a lower layer, and several that of one; how the old one was called and
+    scaled goes with it. Gives the settings that are gone."""
     mapped, below = layer.get("record.map"), values.get("record.map")
-    if isinstance(mapped, dict) and "reward" in mapped:
+    is_mapped = isinstance(mapped, dict) and "reward" in mapped
+    if is_mapped:
         values.pop("record.rewards", None)
+    if is_mapped or "record.rewards" in layer:
+        for name in ("goals.metric", "goals.scale"):
+            if values.pop(name, None) is not None:
+                yield name
     if "record.rewards" in layer and isinstance(below, dict):
         values["record.map"] = {field: sql for field, sql in below.items() if field != "reward"}
 

@@ -77,7 +77,7 @@ def _pattern(text: str) -> str | None:
     letters = "".join(filter(str.isalpha, "".join(fixed)))
     if len(letters.encode()) < FEWEST_BYTES:
         return None
-    return "".join(map(_as_pattern, pieces))
+    return "".join(map(_as_pattern, pieces)).replace(f" a {_ANY_WORDS}", f" an? {_ANY_WORDS}")
 
 
 def _as_pattern(piece: str) -> str:

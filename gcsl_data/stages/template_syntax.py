@@ -21,7 +21,7 @@ from gcsl_data.errors import RecipeError, nearest
 Form = Literal["threshold", "interval", "value"]
 
 NUMBERS: dict[Form, tuple[str, ...]] = {"threshold": ("threshold",), "interval": ("low", "high"), "value": ("value",)}
-_LABELS = ("metric", "level", "num_levels", "scale_min", "scale_max", "unit")
+_LABELS = ("metric", "a_metric", "level", "num_levels", "scale_min", "scale_max", "unit")
 NAMES: dict[Form, tuple[str, ...]] = {
     "threshold": (*NUMBERS["threshold"], *_LABELS),
     "interval": (*NUMBERS["interval"], *_LABELS),

@@ -30,6 +30,7 @@ from gcsl_data.stages.template_syntax import (
 
 MAX_TEMPLATE_BYTES = 64 * 1024
 MAX_GOAL_CHARACTERS = 8 * 1024
+_VOWELS = tuple("aeiou")
 DEFAULT_METRIC = "score"
 COMPARATORS: dict[Direction, tuple[Comparator, ...]] = {"higher": (">=", ">"), "lower": ("<=", "<")}
 DEFAULTS: dict[Form, dict[Direction, str]] = {
@@ -187,7 +188,9 @@ def _label(place: str, text: str) -> str:
 
 
 def _render(template: GoalTemplate, numbers: Mapping[str, str | None], levels: Mapping[str, int]) -> str:
-    given: dict[str, object] = {"metric": template.metric, "unit": template.unit, **numbers, **levels}
+    article = "an" if template.metric[:1].lower() in _VOWELS else "a"
+    named = {"metric": template.metric, "a_metric": f"{article} {template.metric}"}
+    given: dict[str, object] = {**named, "unit": template.unit, **numbers, **levels}
     if template.scale:
         given |= {"scale_min": _plain(template.scale[0]), "scale_max": _plain(template.scale[1])}
     try:
