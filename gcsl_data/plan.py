@@ -200,7 +200,7 @@ def _templates(recipe: Recipe, formulation: Formulation, aspects: dict[str, Dire
     if unknown := [name for name in stage.aspects if name not in aspects]:
         raise UsageError("GD0251", f"goals.aspects.{unknown[0]}: no such aspect; {nearest(unknown[0], list(aspects))}")
     if form in (None, "token", "attributes"):
-        if stage.template:
+        if stage.template is not None:
             raise UsageError("GD0252", f"--formulation {stage.formulation} writes no sentence; leave out --template")
         return {}
     if not aspects:

@@ -233,7 +233,7 @@ class BinsStage(Stage):
     @classmethod
     def _numbers(cls, value: object) -> object:
         parts = value.split(",") if isinstance(value, str) else value if isinstance(value, list | tuple) else [value]
-        texts = [part.strip() if isinstance(part, str) else format(Decimal(repr(part)), "f") for part in parts]
+        texts = [_as_text(part).strip() for part in parts]
         for text in texts:
             if not _DECIMAL.fullmatch(text):
                 raise ValueError(f"plain numbers with commas are needed, such as 0.5,0.8; {text!r} is none")
@@ -256,6 +256,13 @@ class BinsStage(Stage):
         if isinstance(value, int) and not 0 <= value <= 15:
             raise ValueError("decimals go from 0 to 15")
         return value
+
+
+def _as_text(value: object) -> str:
+    """A number without an exponent, text as it is; anything else as Python shows it, which is no number."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return format(Decimal(repr(value)), "f")
+    return value if isinstance(value, str) else repr(value)
 
 
 class AspectGoals(Stage):
@@ -296,7 +303,7 @@ class GoalsStage(Stage):
         own = self.aspects.get(name, AspectGoals())
         return self.model_copy(
             update={
-                "template": own.template or self.template,
+                "template": self.template if own.template is None else own.template,
                 "metric": own.metric or self.metric or name.replace("_", " "),
                 "scale": own.scale or self.scale,
             }
@@ -319,7 +326,7 @@ class GoalsStage(Stage):
     def _cut(cls, value: object) -> object:
         if value is None:
             return None
-        text = value if isinstance(value, str) else format(Decimal(repr(value)), "f")
+        text = _as_text(value)
         number = text.removesuffix("%")
         if not _DECIMAL.fullmatch(number) or (text.endswith("%") and not 0 < float(number) <= 100):
             raise ValueError("a share such as 25% or a reward such as 0.8 is needed")
@@ -404,8 +411,8 @@ def resolve(
     given = os.environ if environment is None else environment
     _require_known_variables(given)
     layers: dict[str, dict[str, Any]] = {
-        "preset": dict(_from_text(*find_preset(preset))) if preset else {},
-        "file": dict(_from_file(file)) if file else {},
+        "preset": dict(_from_text(*find_preset(preset))) if preset is not None else {},
+        "file": dict(_from_file(file)) if file is not None else {},
         "environment": {name: given[key] for name in field_names() if (key := _variable(name)) in given},
         "flag": {name: value for name, value in flags.items() if value is not None},
     }
@@ -529,6 +536,8 @@ def _from_text(file: str, text: str) -> Iterator[tuple[str, Any]]:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise RecipeError("GD7802", f"{file} is not TOML: {error}") from None
+    except RecursionError:
+        raise RecipeError("GD7802", f"{file} is nested more deeply than any recipe; check that it is one") from None
     stages = [stage for stage, _ in Recipe()]
     for stage, part in content.items():
         if stage == HEAD:
