@@ -28,6 +28,7 @@ from gcsl_data.stages.builders.settings import BuildStage
 ENVIRONMENT_PREFIX = "GCSL_"
 OTHER_VARIABLES = ("GCSL_TRACEBACK",)  # what else has that prefix and is no setting
 _ASPECT = re.compile("[a-z][a-z0-9_]*", re.ASCII)
+_DEEPEST = 10  # parts of the path of a setting; shapes have four
 _DECIMAL = re.compile(r"[+-]?[0-9]{1,300}(\.[0-9]{1,300})?", re.ASCII)
 _FILTER = re.compile(r"mean|median|midpoint|none|top:[1-9][0-9]{0,3}|[1-9][0-9]{0,3}(,[1-9][0-9]{0,3})*", re.ASCII)
 OnError = Literal["fail", "quarantine"]
@@ -431,7 +432,8 @@ def resolve(
 def _setting_of(name: str) -> str:
     """`stage.name` of a setting or of something inside one, such as shape.sequences.min_history."""
     setting = ".".join(name.split(".")[:2])
-    if setting not in field_names() or (name != setting and not setting.startswith("shape.")):
+    is_inside = setting.startswith("shape.") and name.count(".") < _DEEPEST
+    if setting not in field_names() or (name != setting and not is_inside):
         inside = [known for known in field_names() if known.startswith(f"{name}.")]
         raise UsageError("GD0201", f"no setting {name!r}; {nearest(name, inside or field_names())}")
     return setting

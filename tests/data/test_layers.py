@@ -210,6 +210,7 @@ def test_a_wrong_recipe_says_where_in_one_line(tmp_path: Path, text: str) -> Non
         {"shape.records.x": "y"},
         {"record.map.prompt": "x"},
         {"shape.turns": "x"},
+        {"shape.turns" + ".a" * 5000: "x"},
     ],
 )
 def test_wrong_flags_are_refused(flags: dict[str, str]) -> None:
