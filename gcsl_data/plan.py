@@ -206,7 +206,7 @@ def _templates(recipe: Recipe, formulation: Formulation, aspects: dict[str, Dire
             "--set goals.aspects.NAME.metric=... names one of them otherwise",
         )
     if form in (None, "token", "attributes"):
-        if stage.template:
+        if stage.template is not None:
             raise UsageError("GD0252", f"--formulation {stage.formulation} writes no sentence; leave out --template")
         return {}
     if not aspects:

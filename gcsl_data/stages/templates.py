@@ -81,7 +81,8 @@ def load_template(
     Raises RecipeError (78): unknown template or name in it, wrong head, a comparator against the direction, another form
     than the asked one, or syntax outside the allow-list.
     """
-    name, text, origin = read_template(stage.template or default or DEFAULTS[form][direction])
+    asked = stage.template if stage.template is not None else default or DEFAULTS[form][direction]
+    name, text, origin = read_template(asked)
     head, body = split_head(name, text)
     tree = parse(name, text)
     for fault in faults(name, tree):
