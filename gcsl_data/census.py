@@ -14,7 +14,7 @@ from gcsl_data.dataset.manifest import Accounting, Input
 from gcsl_data.errors import DataError
 from gcsl_data.ingest.inputs import Log
 from gcsl_data.recipe import ChecksStage
-from gcsl_data.stages.checks import FILTERED, REASONS
+from gcsl_data.stages.checks import ASKED_BY, FILTERED, REASONS
 
 
 def census_of(
@@ -99,13 +99,34 @@ class Census:
         return Accounting(rows=self.rows, used=used, rejected=rejected, filtered=filtered)
 
     def require_usable(self, stage: ChecksStage, logs: tuple[Log, ...]) -> None:
-        """Raises DataError (65): no rows, or rows that two logs call the same; and by `stage` for rows that are rejected.
+        """Raises DataError (65) for no rows or none left, rows that two logs call the same, and rejected ones by `stage`.
 
         One such row is too many under on_error "fail"; under "quarantine" it is their share that counts.
         """
         if self.rows == 0:
             raise DataError("GD1207", f"{', '.join(log.uri for log in logs[:3])}: no rows; give a log that has records")
         self._require_own_sources()
+        self._require_few_rejects(stage, logs)
+        if self.usable.is_empty():
+            raise DataError(
+                "GD1302",
+                f"none of {self.rows} rows is left ({_told(self._left_out())}); leave out less, or mend the log",
+            )
+
+    def require_train(self, split: str) -> None:
+        """Raises DataError (65) when the split that is fitted on has no usable record, though others have."""
+        if self.rewards(split).is_empty():
+            told = _told(self._left_out(split)) or "it got none"
+            raise DataError(
+                "GD1302", f"no usable reward in the {split} split ({told}); give other shares, or a longer log"
+            )
+
+    def _left_out(self, split: str | None = None) -> dict[str, int]:
+        """Rejected and filtered rows by reason, of one split or of all."""
+        left_out = self.frame.filter(pl.col("reject").is_not_null())
+        return _by_reason(left_out if split is None else left_out.filter(pl.col("split") == split))
+
+    def _require_few_rejects(self, stage: ChecksStage, logs: tuple[Log, ...]) -> None:
         rejected = sum(self.rejected().values())
         if rejected == 0:
             return
@@ -138,6 +159,13 @@ class Census:
         fault = next((log.faults.rows.get(first["first_row"]) for log in logs if log.uri == first["source"]), None)
         detail = f" ({fault.detail})" if fault else ""
         return f"{first['source']}:{first['first_row']}: {REASONS[first['reject']]}{detail}{more}"
+
+
+def _told(left_out: dict[str, int]) -> str:
+    """Counts by reason in words, with what asked for them."""
+    return ", ".join(
+        f"{n} {reason}{f': {ASKED_BY[reason]}' if reason in ASKED_BY else ''}" for reason, n in left_out.items()
+    )
 
 
 def _by_reason(rejects: pl.DataFrame) -> dict[str, int]:

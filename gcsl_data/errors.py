@@ -118,7 +118,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """A hint for a name that does not exist: the nearest known one, or all of them."""
     names = list(known)
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(names)}"
+    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(names) or 'none'}"
 
 
 @contextmanager

@@ -30,7 +30,9 @@ def extremes(flagged: pl.LazyFrame, census: Census, engine: Engine, *, direction
     shown = usable.filter(pl.col("reward").is_in(pl.concat([rewards.top_k(SHOWN), rewards.bottom_k(SHOWN)]).implode()))
     chosen = shown.sort("source", "row").unique("reward", keep="first")
     wanted = flagged.filter(pl.col("row").is_in(chosen["row"].unique().to_list()))
+    if "reject" in flagged.collect_schema():  # another response of the same row may be one that cannot be used
+        wanted = wanted.filter(pl.col("reject").is_null())
     texts = engine.measure(wanted.select("reward", "source", "row", "prompt", "response"))
-    found = texts.join(chosen, on=["source", "row", "reward"], how="semi").sort("reward")
+    found = texts.join(chosen, on=["source", "row", "reward"], how="semi").unique("reward", keep="first").sort("reward")
     sign = -1 if direction == "lower" else 1
     return Extremes(found.reverse().head(SHOWN), found.head(SHOWN), sign)

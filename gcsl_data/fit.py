@@ -119,6 +119,11 @@ class Fit:
         return any(threshold.quota is not None for threshold in self.thresholds)
 
     @property
+    def by_group(self) -> GroupMethodName | None:
+        """How rewards were brought to the scale of their group: its own way, or that of all its aspects."""
+        return self.aspects[0].fit.group_method if self.aspects else self.group_method
+
+    @property
     def bounds(self) -> list[float]:
         """The bound of every threshold, lowest first."""
         return [threshold.bound for threshold in self.thresholds]
@@ -162,6 +167,8 @@ class Fit:
             yield "the best interval of the fit ends before it begins"
         if sorted(self.bounds) != self.bounds:
             yield "fit.thresholds are not in ascending order"
+        if len({aspect.fit.group_method for aspect in self.aspects}) > 1:
+            yield "the aspects of the fit are brought to the scale of their group in different ways"
         for part in (self.normalisation, self.time_cuts, *(aspect.fit for aspect in self.aspects)):
             if part is not None:
                 yield from part.contradictions()

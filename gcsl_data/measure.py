@@ -9,7 +9,6 @@ from gcsl_data.census import Census, counted
 from gcsl_data.columns import ASPECT_PREFIX
 from gcsl_data.dataset.manifest import Accounting, Goal, Hygiene, Input, Range, Split
 from gcsl_data.engines import Engine
-from gcsl_data.errors import DataError
 from gcsl_data.fit import Aspect, Direction, Fit
 from gcsl_data.normalisation import Normalisation, Number
 from gcsl_data.plan import Plan
@@ -123,8 +122,7 @@ def _attribute_warnings(fit: Fit, plan: Plan) -> tuple[str, ...]:
 
 def _fit_one(census: Census, plan: Plan, column: str, direction: Direction) -> tuple[Fit, tuple[str, ...]]:
     stage, formulation, split = plan.recipe.bins, plan.formulation, plan.splits[0]
-    if census.rewards(split, column).is_empty():
-        raise DataError("GD1302", "no usable reward in the train split; nothing can be fitted")
+    census.require_train(split)
     rewards, normalisation = _normalised(census.rewards(split, column), plan.recipe.rewards, direction)
     template = plan.templates.get(column.removeprefix(ASPECT_PREFIX))
     labels = plan.recipe.record.reward_order

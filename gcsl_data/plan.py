@@ -199,8 +199,14 @@ def _templates(recipe: Recipe, formulation: Formulation, aspects: dict[str, Dire
     form, stage = formulation.form, recipe.goals
     if unknown := [name for name in stage.aspects if name not in aspects]:
         raise UsageError("GD0251", f"goals.aspects.{unknown[0]}: no such aspect; {nearest(unknown[0], list(aspects))}")
+    if aspects and stage.metric:
+        raise UsageError(
+            "GD0264",
+            f"--metric names one reward, and there are {len(aspects)}, called by their names; "
+            "--set goals.aspects.NAME.metric=... names one of them otherwise",
+        )
     if form in (None, "token", "attributes"):
-        if stage.template:
+        if stage.template is not None:
             raise UsageError("GD0252", f"--formulation {stage.formulation} writes no sentence; leave out --template")
         return {}
     if not aspects:

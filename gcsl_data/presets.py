@@ -59,7 +59,9 @@ def find_preset(name: str) -> tuple[str, str]:
                 raise RecipeError("GD7802", f"{name} is not TOML: {error}") from None
     packaged = _packaged()
     if name not in packaged:
-        raise RecipeError("GD7806", f"no preset {name!r}, neither a file nor a packaged one; {nearest(name, packaged)}")
+        raise RecipeError(
+            "GD7806", f"no preset {name!r}, neither a file nor a packaged one; {nearest(name, sorted(packaged))}"
+        )
     return f"preset {name}", packaged[name]
 
 

@@ -36,6 +36,7 @@ TRAINER_PARTS = (
 )  # a file may say how to train, too (gcsl_train --config)
 OTHER_VARIABLES = ("GCSL_TRACEBACK",)  # what else has that prefix and is no setting
 _ASPECT = re.compile("[a-z][a-z0-9_]*", re.ASCII)
+_DEEPEST = 10  # parts of the path of a setting; shapes have four
 _DECIMAL = re.compile(r"[+-]?[0-9]{1,300}(\.[0-9]{1,300})?", re.ASCII)
 _FILTER = re.compile(r"mean|median|midpoint|none|top:[1-9][0-9]{0,3}|[1-9][0-9]{0,3}(,[1-9][0-9]{0,3})*", re.ASCII)
 OnError = Literal["fail", "quarantine"]
@@ -241,7 +242,7 @@ class BinsStage(Stage):
     @classmethod
     def _numbers(cls, value: object) -> object:
         parts = value.split(",") if isinstance(value, str) else value if isinstance(value, list | tuple) else [value]
-        texts = [part.strip() if isinstance(part, str) else format(Decimal(repr(part)), "f") for part in parts]
+        texts = [_as_text(part).strip() for part in parts]
         for text in texts:
             if not _DECIMAL.fullmatch(text):
                 raise ValueError(f"plain numbers with commas are needed, such as 0.5,0.8; {text!r} is none")
@@ -264,6 +265,13 @@ class BinsStage(Stage):
         if isinstance(value, int) and not 0 <= value <= 15:
             raise ValueError("decimals go from 0 to 15")
         return value
+
+
+def _as_text(value: object) -> str:
+    """A number without an exponent, text as it is; anything else as Python shows it, which is no number."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return format(Decimal(repr(value)), "f")
+    return value if isinstance(value, str) else repr(value)
 
 
 class AspectGoals(Stage):
@@ -300,12 +308,12 @@ class GoalsStage(Stage):
     """For several rewards: template, metric and scale of single ones."""
 
     def of_aspect(self, name: str) -> "GoalsStage":
-        """The stage as one aspect sees it; its metric is its name unless one is given."""
+        """The stage as one aspect sees it; its metric is its name unless one of its own is given."""
         own = self.aspects.get(name, AspectGoals())
         return self.model_copy(
             update={
-                "template": own.template or self.template,
-                "metric": own.metric or self.metric or name.replace("_", " "),
+                "template": self.template if own.template is None else own.template,
+                "metric": own.metric or name.replace("_", " "),
                 "scale": own.scale or self.scale,
             }
         )
@@ -327,7 +335,7 @@ class GoalsStage(Stage):
     def _cut(cls, value: object) -> object:
         if value is None:
             return None
-        text = value if isinstance(value, str) else format(Decimal(repr(value)), "f")
+        text = _as_text(value)
         number = text.removesuffix("%")
         if not _DECIMAL.fullmatch(number) or (text.endswith("%") and not 0 < float(number) <= 100):
             raise ValueError("a share such as 25% or a reward such as 0.8 is needed")
@@ -412,8 +420,8 @@ def resolve(
     given = os.environ if environment is None else environment
     _require_known_variables(given)
     layers: dict[str, dict[str, Any]] = {
-        "preset": dict(_from_text(*find_preset(preset))) if preset else {},
-        "file": dict(_from_file(file)) if file else {},
+        "preset": dict(_from_text(*find_preset(preset))) if preset is not None else {},
+        "file": dict(_from_file(file)) if file is not None else {},
         "environment": {name: given[key] for name in field_names() if (key := _variable(name)) in given},
         "flag": {name: value for name, value in flags.items() if value is not None},
     }
@@ -421,7 +429,8 @@ def resolve(
     values: dict[str, Any] = {}
     origins = dict.fromkeys(field_names(), "default")
     for origin, layer in layers.items():
-        _make_way(values, layer)
+        for name in _make_way(values, layer):
+            origins[name] = "default"
         for name, value in layer.items():
             setting = _setting_of(name)
             _lay(values, setting, name, value)
@@ -430,9 +439,10 @@ def resolve(
 
 
 def _setting_of(name: str) -> str:
-    """`stage.name` of a setting or of something inside one, such as shape.sequences.min_history."""
+    """`stage.name` of a setting or of something inside one: shape.sequences.min_history, goals.aspects.safety.metric."""
     setting = ".".join(name.split(".")[:2])
-    if setting not in field_names() or (name != setting and not setting.startswith("shape.")):
+    is_inside = name.startswith(("shape.", "goals.aspects.")) and name.count(".") < _DEEPEST
+    if setting not in field_names() or (name != setting and not is_inside):
         inside = [known for known in field_names() if known.startswith(f"{name}.")]
         raise UsageError("GD0201", f"no setting {name!r}; {nearest(name, inside or field_names())}")
     return setting
@@ -456,11 +466,17 @@ def _with_inside(outer: Any, path: list[str], value: Any) -> dict[str, Any]:
     return {**held, key: _with_inside(held.get(key), rest, value) if rest else value}
 
 
-def _make_way(values: dict[str, Any], layer: Mapping[str, Any]) -> None:
-    """One reward takes the place of several from a lower layer, and several that of one."""
+def _make_way(values: dict[str, Any], layer: Mapping[str, Any]) -> Iterator[str]:
+    """One reward takes the place of several from a lower layer, and several that of one; how the old one was called and
+    scaled goes with it. Gives the settings that are gone."""
     mapped, below = layer.get("record.map"), values.get("record.map")
-    if isinstance(mapped, dict) and "reward" in mapped:
+    is_mapped = isinstance(mapped, dict) and "reward" in mapped
+    if is_mapped:
         values.pop("record.rewards", None)
+    if is_mapped or "record.rewards" in layer:
+        for name in ("goals.metric", "goals.scale"):
+            if values.pop(name, None) is not None:
+                yield name
     if "record.rewards" in layer and isinstance(below, dict):
         values["record.map"] = {field: sql for field, sql in below.items() if field != "reward"}
 
@@ -537,6 +553,8 @@ def _from_text(file: str, text: str) -> Iterator[tuple[str, Any]]:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise RecipeError("GD7802", f"{file} is not TOML: {error}") from None
+    except RecursionError:
+        raise RecipeError("GD7802", f"{file} is nested more deeply than any recipe; check that it is one") from None
     stages = [stage for stage, _ in Recipe()]
     for stage, part in content.items():
         if stage == HEAD or stage in TRAINER_PARTS:

@@ -19,6 +19,7 @@ from gcsl_data.errors import OutputError, UsageError
 from gcsl_data.extremes import Extremes, extremes
 from gcsl_data.fit import Direction
 from gcsl_data.ingest.inputs import ASPECTS_KEY, DIRECTION_KEY, RECORDS_KEY, RECORDS_VERSION, Log
+from gcsl_data.ingest.recognise import SUFFIXES
 from gcsl_data.ingest.rejects import reject_lines
 from gcsl_data.plan import all_records
 from gcsl_data.recipe import Recipe
@@ -85,4 +86,9 @@ def _rejects_path(out: Path) -> Path:
     """Where the rejects of a file of records stand. Raises OutputError (73) for a path that names no file."""
     if not out.name or out.name == "..":
         raise OutputError("GD7303", f"{out} is a folder; give --out the name of a file")
+    others = [s for name, suffixes in SUFFIXES.items() if name != "parquet" for s in suffixes]
+    if out.name.endswith((*others, ".gz", ".zst", ".bz2")):
+        raise UsageError(
+            "GD0265", f"{out}: records are written as Parquet; give --out a name such as {out.stem}.parquet"
+        )
     return out.with_suffix(".rejects.jsonl")

@@ -56,7 +56,7 @@ def _by_group(plan: Plan, engine: Engine) -> Plan:
     stage = plan.recipe.rewards
     method = stage.normalize if stage.normalize_by == "group" else None
     if plan.frozen:
-        method = plan.frozen.group_method
+        method = plan.frozen.by_group
     if method is None:
         return plan
     method = cast("GroupMethodName", method)

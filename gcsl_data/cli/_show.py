@@ -73,7 +73,7 @@ def say_extremes(extremes: "Extremes") -> None:
         for reward, prompt, response in records.select("reward", "prompt", "response").iter_rows():
             asked = prompt if isinstance(prompt, str) else prompt[-1]["content"]
             texts = f"{one_line(asked, limit=30)} -> {one_line(response, limit=30)}"
-            say_indented(f"  {word:<10}{reward * extremes.sign:.6g}: {texts}")
+            say_indented(f"  {word:<10}{reward * extremes.sign + 0.0:.6g}: {texts}")
 
 
 def show_presets(presets: "Sequence[Preset]", *, as_json: bool) -> None:
@@ -164,10 +164,14 @@ def progress(mode: str, what: str) -> Iterator[OnRows]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
+LEFT_OUT = "before they were left out"
+
+
 def hygiene_lines(hygiene: "Hygiene", account: "Accounting") -> list[str]:
-    """What is suspicious, a line for each count; what was left out already needs no hint."""
+    """What is suspicious, a line for each count, before anything is left out; what is left out already needs no hint."""
     lines = [
-        f"  hygiene   {count} {what}" + ("" if reason in account.filtered or not hint else f" ({hint})")
+        f"  hygiene   {count} {what}"
+        + (f" ({LEFT_OUT})" if reason in account.filtered else f" ({hint})" if hint else "")
         for count, what, reason, hint in (
             (hygiene.duplicates, "repeat an earlier record", "duplicate", "--dedup exact keeps the first"),
             (hygiene.conflicting, "share prompt and response but not the reward", "conflicting", "see --conflicts"),
@@ -181,8 +185,8 @@ def hygiene_lines(hygiene: "Hygiene", account: "Accounting") -> list[str]:
         )
         if count
     ]
-    hint = "" if "too_long" in account.filtered else " (--max-chars leaves out longer ones)"
-    return [*lines, f"  longest   {hygiene.longest} characters{hint}"]
+    hint = LEFT_OUT if "too_long" in account.filtered else "--max-chars leaves out longer ones"
+    return [*lines, f"  longest   {hygiene.longest} characters ({hint})"]
 
 
 def row_counts(account: "Accounting") -> str:

@@ -115,8 +115,8 @@ def _with_items(log: Log, shape: ShapeStage) -> Log:
         return log
     named = Path(shape.sequences.items)
     beside = log.path.parent / named
-    path = named if named.exists() or not beside.exists() else beside
-    with reading(path):
+    with reading(named):
+        path = named if named.exists() or not beside.exists() else beside
         is_there = path.exists()
     if not is_there:
         raise InputError(

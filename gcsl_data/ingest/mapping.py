@@ -265,7 +265,11 @@ def _field(name: str, stage: RecordStage, shaped: Shaped) -> pl.Expr:
     said = shaped.variants[name]
     is_whole = all(own is not None for own in said)
     if name in stage.map and is_whole:
-        raise UsageError("GD0262", f"--map {name}: every variant says its {name} already; change shape.variants")
+        raise UsageError(
+            "GD0262",
+            f"--map {name}: shape.variants says the {name} of each variant; change it there (that of a preset in a copy: "
+            "gcsl-data schema logs NAME > my.toml, then --preset my.toml)",
+        )
     rest = pl.lit(None) if is_whole else _unvaried(name, stage.map.get(name), shaped)
     return chosen(name, [rest if own is None else own for own in said], shaped.columns)
 

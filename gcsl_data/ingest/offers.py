@@ -28,7 +28,8 @@ def offer(field: str, column: str, schema: pl.Schema, frame: pl.LazyFrame, *, fl
     """The likeliest columns, each with values of the first three rows, and the flag to say it with."""
     names = [name for name in schema if not name.startswith(OURS)]
     known = [preset.name for preset in presets() if preset.is_of({*names})]
-    if known and column == field:  # nobody said what it is
+    is_of_shape = flag.startswith("shape.") and field not in ("item_key", "title")
+    if known and (column == field or is_of_shape):  # nobody said what it is, or said it of another log
         return f"it looks like a log for --preset {known[0]}"
     chats = [name for name in names if is_messages(schema[name])]
     if field in ("prompt", "response") and chats:
@@ -39,9 +40,19 @@ def offer(field: str, column: str, schema: pl.Schema, frame: pl.LazyFrame, *, fl
     one = _in_sql(close[0]) if close else "COLUMN"
     how = f"say {flag} {field}={one}" if flag.startswith("--") else f"name one in {flag}.{field}"
     if not close:
+        nested = next((name for name in names if _holds_objects(schema[name])), None)
+        if nested and field in _NEEDS:
+            how = f"if the rows are in a list in {nested!r}, say --records with its path from the outside, such as data.items"
         needed = f"; {_NEEDS[field]}" if column == field in _NEEDS else ""
         return f"it has {', '.join(names[:12]) or 'none'}{needed}; {how}"
     return f"{how}; nearest: {', '.join(_with_samples(close[:3], frame))}"
+
+
+def _holds_objects(dtype: object) -> bool:
+    """Whether there is a list of objects in such a column."""
+    if isinstance(dtype, pl.Struct):
+        return any(_holds_objects(field.dtype) for field in dtype.fields)
+    return isinstance(dtype, pl.List) and isinstance(dtype.inner, pl.Struct)
 
 
 def nearest_columns(column: str, schema: pl.Schema) -> str:

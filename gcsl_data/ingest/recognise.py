@@ -14,7 +14,7 @@ import pyarrow as pa
 from gcsl_data.errors import DataError, InputError
 
 Codec = Literal["gzip", "zstd", "bz2"]
-FormatName = Literal["parquet", "arrow", "arrow-stream", "jsonl", "json", "csv", "tsv"]
+FormatName = Literal["parquet", "arrow", "arrow-stream", "jsonl", "json", "csv", "csv-semicolon", "tsv"]
 
 HEAD_BYTES = 256 * 1024
 SUFFIXES: dict[FormatName, tuple[str, ...]] = {
@@ -24,6 +24,7 @@ SUFFIXES: dict[FormatName, tuple[str, ...]] = {
     "jsonl": (".jsonl", ".ndjson", ".json"),
     "json": (".json",),
     "csv": (".csv", ".txt"),
+    "csv-semicolon": (".csv", ".txt"),
     "tsv": (".tsv", ".tab", ".txt"),
 }
 CODEC_SUFFIXES: dict[Codec, tuple[str, ...]] = {"gzip": (".gz",), "zstd": (".zst", ".zstd"), "bz2": (".bz2",)}
@@ -122,7 +123,10 @@ def _format(path: Path, head: bytes, name: str) -> FormatName:
         return "json"
     if text[:1] == b"{":
         return _lines_or_document(path, text)
-    return "tsv" if _looks_tab_separated(path, text) else "csv"
+    if _looks_tab_separated(path, text):
+        return "tsv"
+    header = text.partition(b"\n")[0]
+    return "csv-semicolon" if header.count(b";") > header.count(b",") else "csv"
 
 
 def _lines_or_document(path: Path, text: bytes) -> FormatName:

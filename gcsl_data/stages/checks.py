@@ -90,6 +90,14 @@ FILTERED = {
     "conflicting": "another record has the same prompt and response and another reward",
 }
 
+# What somebody says to leave such records out, where that can leave none.
+ASKED_BY = {
+    "short_history": "--min-history",
+    "control_tokens": "--control-tokens reject",
+    "too_long": "--max-chars",
+    "conflicting": "--conflicts reject",
+}
+
 
 def flag_rejects(
     records: pl.LazyFrame, *, is_text: bool, aspects: Sequence[str] = (), needs_time: bool = False

@@ -29,7 +29,8 @@ SCORE_WORDS = ("score", "rating", "reward", "grade")
 TOKEN_GOAL = r"<\|goal_[0-9]+\|>"
 _NUMBER = "[-+]?[0-9]+(?:[.,][0-9]+)?"
 _METRIC = "\ue0f1"  # a private-use character, which no template holds
-_ANY_WORDS = r"[^\n]{1,60}?"
+LONGEST_METRIC = 60  # characters; what is longer names no score in a text
+_ANY_WORDS = rf"[^\n]{{1,{LONGEST_METRIC}}}?"
 _PIECES = re.compile(rf"({_METRIC}|{_NUMBER})")
 _RUNGS = 3
 
@@ -37,13 +38,13 @@ _RUNGS = 3
 def leak_patterns(templates: Iterable[GoalTemplate] = (), metrics: Iterable[str] = ()) -> tuple[str, ...]:
     """The patterns of a leak: goals of the packaged templates and of these, special tokens, and scores.
 
-    A score is a word for it (one of `SCORE_WORDS`, or a metric of these or of a template), `is`, `of`, `:`, `=` or nothing,
-    and a number.
+    A score is a word for it (one of `SCORE_WORDS`, or a metric of these or of a template that has at most `LONGEST_METRIC`
+    characters), `is`, `of`, `:`, `=` or nothing, and a number.
     """
     asked = tuple(templates)
     found = {pattern: None for template in (*asked, *_packaged()) for pattern in goal_patterns(template)}
     words = dict.fromkeys((*SCORE_WORDS, *metrics, *(template.metric for template in asked)))
-    return (_any_of([TOKEN_GOAL, *found]), _score(words))
+    return (_any_of([TOKEN_GOAL, *found]), _score(word for word in words if len(word) <= LONGEST_METRIC))
 
 
 def goal_patterns(template: GoalTemplate) -> tuple[str, ...]:
@@ -77,7 +78,7 @@ def _pattern(text: str) -> str | None:
     letters = "".join(filter(str.isalpha, "".join(fixed)))
     if len(letters.encode()) < FEWEST_BYTES:
         return None
-    return "".join(map(_as_pattern, pieces))
+    return "".join(map(_as_pattern, pieces)).replace(f" a {_ANY_WORDS}", f" an? {_ANY_WORDS}")
 
 
 def _as_pattern(piece: str) -> str:

@@ -21,7 +21,7 @@ from gcsl_data.errors import RecipeError, nearest
 Form = Literal["threshold", "interval", "value"]
 
 NUMBERS: dict[Form, tuple[str, ...]] = {"threshold": ("threshold",), "interval": ("low", "high"), "value": ("value",)}
-_LABELS = ("metric", "level", "num_levels", "scale_min", "scale_max", "unit")
+_LABELS = ("metric", "a_metric", "level", "num_levels", "scale_min", "scale_max", "unit")
 NAMES: dict[Form, tuple[str, ...]] = {
     "threshold": (*NUMBERS["threshold"], *_LABELS),
     "interval": (*NUMBERS["interval"], *_LABELS),
@@ -30,6 +30,7 @@ NAMES: dict[Form, tuple[str, ...]] = {
 FILTERS = ("capitalize", "lower", "title", "trim", "upper")
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]|" + CONTROL_TOKEN)
 _HEAD = re.compile(r"\A\s*\{#-?(.*?)-?#\}[^\S\n]*\n?", re.DOTALL)
+MAX_DEPTH = 50  # levels of the syntax tree; Python, which Jinja writes, ends at 100 indentations
 _HEAD_KEYS = ("metric", "comparator", "scale", "unit")
 _ALLOWED = (
     nodes.Template, nodes.Output, nodes.TemplateData, nodes.Name, nodes.Filter, nodes.If, nodes.CondExpr, nodes.Const,
@@ -48,12 +49,16 @@ def split_head(name: str, text: str) -> tuple[dict[str, Any], str]:
         raise RecipeError(
             "GD7825", f"{name}: the first comment is the template's head and must be TOML: {error}"
         ) from None
+    except RecursionError:
+        raise RecipeError("GD7825", f"{name}: the template's head is nested too deeply; it has one level") from None
     for key in head:
         if key not in _HEAD_KEYS:
             raise RecipeError("GD7826", f"{name}: no key {key!r} in a template's head; {nearest(key, _HEAD_KEYS)}")
     for key in ("metric", "comparator", "unit"):
         if key in head and not isinstance(head[key], str):
             raise RecipeError("GD7827", f"{name}: {key} in the head must be text, found {head[key]!r}")
+    if head.get("metric") == "":
+        raise RecipeError("GD7827", f"{name}: the metric in the head is empty; name what is graded, or leave it out")
     if "scale" in head and not _is_scale(head["scale"]):
         raise RecipeError("GD7828", f"{name}: scale in the head must be [lowest, highest], found {head['scale']!r}")
     return head, text[found.end() :]
@@ -62,12 +67,25 @@ def split_head(name: str, text: str) -> tuple[dict[str, Any], str]:
 def parse(name: str, text: str) -> nodes.Template:
     """The syntax tree of a whole template, head included, so that its lines are those of the file.
 
-    Raises RecipeError (78) with the line for what is no Jinja.
+    Raises RecipeError (78) with the line for what is no Jinja, and for what is nested so deeply that Jinja cannot go on.
     """
     try:
-        return environment().parse(text)
+        tree = environment().parse(text)
     except jinja2.TemplateSyntaxError as error:
         raise RecipeError("GD7829", f"{name}:{error.lineno}: {error.message}") from None
+    except RecursionError:
+        tree = None
+    if tree is None or _is_deep(tree):
+        raise RecipeError("GD7829", f"{name}: the template is nested too deeply; a goal is a sentence or two")
+    return tree
+
+
+def _is_deep(tree: nodes.Node) -> bool:
+    """Whether anything lies more than `MAX_DEPTH` levels below the tree; found level by level, without recursion."""
+    level: list[nodes.Node] = [tree]
+    for _ in range(MAX_DEPTH):
+        level = [child for node in level for child in node.iter_child_nodes()]
+    return bool(level)
 
 
 def faults(name: str, tree: nodes.Template) -> Iterator[RecipeError]:

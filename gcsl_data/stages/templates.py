@@ -30,6 +30,7 @@ from gcsl_data.stages.template_syntax import (
 
 MAX_TEMPLATE_BYTES = 64 * 1024
 MAX_GOAL_CHARACTERS = 8 * 1024
+_VOWELS = tuple("aeiou")
 DEFAULT_METRIC = "score"
 COMPARATORS: dict[Direction, tuple[Comparator, ...]] = {"higher": (">=", ">"), "lower": ("<=", "<")}
 DEFAULTS: dict[Form, dict[Direction, str]] = {
@@ -80,7 +81,8 @@ def load_template(
     Raises RecipeError (78): unknown template or name in it, wrong head, a comparator against the direction, another form
     than the asked one, or syntax outside the allow-list.
     """
-    name, text, origin = read_template(stage.template or default or DEFAULTS[form][direction])
+    asked = stage.template if stage.template is not None else default or DEFAULTS[form][direction]
+    name, text, origin = read_template(asked)
     head, body = split_head(name, text)
     tree = parse(name, text)
     for fault in faults(name, tree):
@@ -187,7 +189,9 @@ def _label(place: str, text: str) -> str:
 
 
 def _render(template: GoalTemplate, numbers: Mapping[str, str | None], levels: Mapping[str, int]) -> str:
-    given: dict[str, object] = {"metric": template.metric, "unit": template.unit, **numbers, **levels}
+    article = "an" if template.metric[:1].lower() in _VOWELS else "a"
+    named = {"metric": template.metric, "a_metric": f"{article} {template.metric}"}
+    given: dict[str, object] = {**named, "unit": template.unit, **numbers, **levels}
     if template.scale:
         given |= {"scale_min": _plain(template.scale[0]), "scale_max": _plain(template.scale[1])}
     try:

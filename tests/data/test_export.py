@@ -169,7 +169,10 @@ def test_any_text_and_any_float_survive_json(
     log = [
         {"prompt": f"p{p}", "response": f"r{r}", "reward": i, "a": a, "b": [b]} for i, (p, r, a, b) in enumerate(rows)
     ]
-    pl.DataFrame([*log, {**log[0], "reward": -1}]).write_parquet(folder / "log.parquet")
+    plain = [
+        {**log[0], "prompt": "p", "response": "r", "reward": reward} for reward in (-1, -2)
+    ]  # a NUL sets rows aside
+    pl.DataFrame([*log, *plain]).write_parquet(folder / "log.parquet")
     expand(folder / "out", folder / "log.parquet", record__keep="a,b", goals__filter="none", checks__max_reject_rate=1,
            checks__on_error="quarantine")  # fmt: skip
 

@@ -9,6 +9,7 @@ import pytest
 
 from gcsl_data.audit.contract import check_dataset
 from gcsl_data.dataset.manifest import load
+from gcsl_data.errors import DataError
 
 from . import reference
 from .support import Outcome, examples, expand, gcsl_data, make_rows, write_jsonl
@@ -178,3 +179,27 @@ def test_a_joint_fit_is_frozen_with_all_its_aspects(folder: Path) -> None:
         if Decimal(repr(r)) >= Decimal(a) and 1 - Decimal(repr(r)) <= Decimal(b)
     }
     assert check_dataset(folder / "second") == []
+
+
+@pytest.mark.parametrize("formulation", ["gcsl-bey-nl", "gcsl", "steerlm"])
+@pytest.mark.parametrize("method", ["minmax", "zscore", "robust", "rank"])
+def test_a_joint_fit_remembers_that_rewards_go_by_group(folder: Path, formulation: str, method: str) -> None:
+    rows = [{**row, "a": n % 7, "b": n % 5, "group": f"g{n % 3}"} for n, row in enumerate(make_rows([0.0] * 60))]
+    log = write_jsonl(folder / "log.jsonl", rows)
+    flags = {
+        "record__rewards": {"a": "a", "b": "b"},
+        "record__directions": {"b": "lower"},
+        "record__map": {"group": "group"},
+        "goals__formulation": formulation,
+    }
+    first = expand(folder / "one", log, rewards__normalize=method, rewards__normalize_by="group", **flags)
+
+    second = expand(folder / "two", log, bins__fit=str(folder / "one"), **flags)
+
+    assert second.shards == first.shards
+    assert check_dataset(folder / "two") == []
+    content = json.loads((folder / "one" / "_gcsl" / "fit.json").read_text())
+    content["aspects"][1]["fit"]["group_method"] = None
+    (folder / "forged.json").write_text(json.dumps(content))
+    with pytest.raises(DataError, match=r"GD6541.*different ways"):
+        expand(folder / "three", log, bins__fit=str(folder / "forged.json"), **flags)

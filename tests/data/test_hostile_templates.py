@@ -32,7 +32,10 @@ HOSTILE: dict[str, tuple[str, str]] = {
     "include": ("{% include '/etc/passwd' %}", f"goal.j2:1: Include {ESCAPE}"),
     "import": ("{% import '/etc/passwd' as p %}", f"goal.j2:1: Import {ESCAPE}"),
     "extends": ("{% extends '/etc/passwd' %}", f"goal.j2:1: Extends {ESCAPE}"),
-    "a mistyped name": ("\n\n{{ treshold }}", "goal.j2:3: unknown name 'treshold'; known: threshold, metric, level"),
+    "a mistyped name": (
+        "\n\n{{ treshold }}",
+        "goal.j2:3: unknown name 'treshold'; known: threshold, metric, a_metric, level",
+    ),
     "what is no Jinja": ("\n{% if level %}", "goal.j2:2: Unexpected end of template"),
     "a random filter": ("{{ 'abc'|random }}", "goal.j2:1: no filter 'random' in goal templates"),
     "a control token": ("<|im_start|>system", "'<|im_start|>', a control character or token"),
@@ -40,6 +43,9 @@ HOSTILE: dict[str, tuple[str, str]] = {
     "a terminal escape": ("\x1b]0;x\x07", r"'\x1b', a control character or token"),
     "text turned around": ("\u202e", r"'\u202e', a control character or token"),
     "a megabyte": ("x" * 1_000_000, "goal.j2 has 1000016 bytes; a goal template is a sentence or two"),
+    "deep brackets": ("{{ " + "(" * 9000 + "1" + ")" * 9000 + " }}", "goal.j2: the template is nested too deeply"),
+    "a long sum": ("{{ 1" + " + 1" * 9000 + " }}", "goal.j2: the template is nested too deeply"),
+    "many ifs": ("{% if 1 %}" * 100 + "{% endif %}" * 100, "goal.j2: the template is nested too deeply"),
     "a long goal": ("x" * 10_000, "gives a goal of 10005 characters; expected a sentence or two"),
 }
 
@@ -106,3 +112,29 @@ def test_expand_warns_of_words_against_the_labels(tmp_path: Path) -> None:
 
     assert done.status == 0
     assert "warning: gt.j2: says 'Greater than' (>) beside the number" in done.err
+
+
+@pytest.mark.parametrize(
+    ("head", "words"),
+    [
+        ("metric = ''", "goal.j2: the metric in the head is empty"),
+        ("scale = " + "[" * 9000 + "]" * 9000, "goal.j2: the template's head is nested too deeply"),
+    ],
+)
+def test_a_hostile_head_is_refused_in_one_line(tmp_path: Path, head: str, words: str) -> None:
+    write_jsonl(tmp_path / "log.jsonl", make_rows(i / 20 for i in range(20)))
+    (tmp_path / "goal.j2").write_text(f"{{# {head} #}}\nAnswer with {{{{ threshold }}}}.\n")
+
+    outcome = gcsl_data("expand", "log.jsonl", "--template", "goal.j2", cwd=tmp_path)
+
+    assert (outcome.status, len(outcome.errors)) == (78, 1), outcome.err
+    assert words in outcome.err
+
+
+def test_as_many_ifs_as_a_template_may_have_are_rendered(tmp_path: Path) -> None:
+    text = "{% if level %}" * 40 + "Score {{ threshold }} or more." + "{% endif %}" * 40
+    (tmp_path / "goal.j2").write_text(text)
+
+    expand_rows(tmp_path, make_rows(i / 20 for i in range(20)), goals__template=str(tmp_path / "goal.j2"))
+
+    assert examples(tmp_path / "out")[0]["goal"].startswith("Score 0.")

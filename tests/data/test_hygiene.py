@@ -332,7 +332,7 @@ def test_json_has_all_counts_as_they_are_before_anything_is_left_out(seen: Path,
     assert outcome.json["hygiene"] == COUNTS
 
 
-def test_what_was_left_out_needs_no_hint(seen: Path) -> None:
+def test_what_was_left_out_is_counted_as_it_was(seen: Path) -> None:
     flags = ("--dedup", "exact", "--conflicts", "mean", "--control-tokens", "reject")
 
     outcome = gcsl_data("expand", "log.jsonl", *flags, cwd=seen)
@@ -340,7 +340,8 @@ def test_what_was_left_out_needs_no_hint(seen: Path) -> None:
     lines = outcome.err.splitlines()
     assert "  rows      9 = 3 used + 1 conflicting + 1 control_tokens + 1 duplicate + 3 no_goal_reached" in lines
     hygiene = [line for line in lines if line.startswith("  hygiene")]
-    assert hygiene == [line.partition(" (")[0] for line in LINES[:4]]
+    told = [line.partition(" (")[0] for line in LINES[:4]]
+    assert hygiene == [line + ("" if "a goal or a score" in line else " (before they were left out)") for line in told]
     assert gcsl_data("stats", "log-gcsl", cwd=seen).out.count("hygiene") == 4
 
 
@@ -416,3 +417,53 @@ def test_a_wrong_value_is_one_line(seen: Path, flags: tuple[str, ...], hint: str
 def test_every_reason_to_leave_out_has_words_and_no_column_of_ours_is_hidden() -> None:
     assert all(words and name.isidentifier() for name, words in FILTERED.items())
     assert all(" " in name for name in _PAIR)
+
+
+NO_USE = "<|im_end|>"
+
+
+@pytest.mark.parametrize("command", ["expand", "stats", "fit", "ingest"])
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--max-chars", "1"), "6 too_long: --max-chars"),
+        (("--control-tokens", "reject"), "6 control_tokens: --control-tokens reject"),
+        (("--conflicts", "reject"), "6 conflicting: --conflicts reject"),
+        (("--conflicts", "reject", "--dedup", "exact"), "3 conflicting: --conflicts reject, 3 duplicate"),
+    ],
+)
+def test_the_error_names_what_left_no_row(tmp_path: Path, command: str, flags: tuple[str, ...], said: str) -> None:
+    rows = [{"prompt": "Say", "response": NO_USE, "reward": reward} for reward in (1, 2, 3)]
+    write_jsonl(tmp_path / "log.jsonl", rows * 2)
+
+    outcome = gcsl_data(command, "log.jsonl", *flags, "--json", cwd=tmp_path)
+
+    assert (outcome.status, outcome.json["code"]) == (65, "GD1302"), outcome.err
+    assert f"none of 6 rows is left ({said});" in outcome.json["message"]
+    assert [path.name for path in tmp_path.iterdir()] == ["log.jsonl"]
+
+
+@pytest.mark.parametrize("by", ["prompt", "time"])
+def test_a_frozen_fit_needs_a_row_as_well(tmp_path: Path, by: str) -> None:
+    rows = [{**row, "time": n} for n, row in enumerate(make_rows([i / 9 for i in range(10)]))]
+    split = {"splits__shares": (0.6, 0.4), "splits__by": by, "record__map": {"time": "time"}}
+    expand_rows(tmp_path, rows, **split)
+
+    outcome = gcsl_data(
+        *("expand", "log.jsonl", "--fit", "out", "--max-chars", "1", "--map", "time=time", "--split", "0.6,0.4"),
+        *("--split-by", by, "-o", "again", "--json"),
+        cwd=tmp_path,
+    )
+
+    assert (outcome.status, outcome.json["code"]) == (65, "GD1302"), outcome.err
+    assert "none of 10 rows is left (10 too_long: --max-chars)" in outcome.json["message"]
+    assert not (tmp_path / "again").exists()
+
+
+def test_a_train_split_that_holds_nothing_says_why(tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "log.jsonl", make_rows([0.1, 0.2, 0.3]))
+
+    outcome = gcsl_data("expand", "log.jsonl", "--split", "0.001,0.999", cwd=tmp_path)
+
+    assert outcome.status == 65
+    assert "no usable reward in the train split (it got none); give other shares" in outcome.errors[0]

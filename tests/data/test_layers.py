@@ -180,6 +180,12 @@ WRONG = {
     "[record]\nmap = 3": "a table",
     "shape = 3": "[shape]",
     "[shapes]": "did you mean 'shape'",
+    "[bins]\nthresholds = [true]": "'True' is none",
+    "[bins]\nthresholds = [[1]]": "'[1]' is none",
+    "[bins]\nthresholds = 1979-05-27": "bins.thresholds: plain numbers",
+    "[goals]\ncut = [1]": "goals.cut: a share such as 25%",
+    "[goals]\ncut = true": "goals.cut: a share such as 25%",
+    "x = " + "[" * 5000 + "]" * 5000: "nested more deeply than any recipe",
 }
 
 
@@ -204,6 +210,7 @@ def test_a_wrong_recipe_says_where_in_one_line(tmp_path: Path, text: str) -> Non
         {"shape.records.x": "y"},
         {"record.map.prompt": "x"},
         {"shape.turns": "x"},
+        {"shape.turns" + ".a" * 5000: "x"},
     ],
 )
 def test_wrong_flags_are_refused(flags: dict[str, str]) -> None:
@@ -218,3 +225,12 @@ def test_a_preset_that_is_not_there_is_refused(tmp_path: Path) -> None:
     (tmp_path / "bytes.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(RecipeError, match="GD7802"):
         resolve(flags={}, preset=str(tmp_path / "bytes.toml"), environment={})
+
+
+def test_an_empty_name_is_no_name(tmp_path: Path) -> None:
+    for flag, code in (("--preset", "GD7806"), ("--recipe", "GD7801"), ("--template", "GD7822")):
+        write_jsonl(tmp_path / "log.jsonl", [{"prompt": "a", "response": "b", "reward": n} for n in range(4)])
+
+        outcome = gcsl_data("expand", "log.jsonl", flag, "", "--json", cwd=tmp_path)
+
+        assert (outcome.status, outcome.json["code"]) == (78, code), flag

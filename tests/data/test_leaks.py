@@ -147,3 +147,12 @@ def test_goals_of_a_template_of_ones_own_are_found(tmp_path: Path, body: str, go
 
     assert hygiene.leaks == int(found)
     assert measured(log, goals__formulation="sft").hygiene.leaks == 0
+
+
+def test_a_metric_as_long_as_a_book_names_no_score(tmp_path: Path) -> None:
+    rows = [{**row, "response": "The score is 4."} for row in make_rows([0.1, 0.2, 0.3])]
+    log = write_jsonl(tmp_path / "log.jsonl", rows)
+
+    found = measured(log, goals__metric="quality (é) " * 100_000, goals__formulation="sft")
+
+    assert found.hygiene.leaks == 3

@@ -138,6 +138,8 @@ def test_the_table_is_looked_for_here_and_beside_the_log(tmp_path: Path, monkeyp
     assert records(path, shape__sequences=shape)[1][4] == "Here"
     with pytest.raises(InputError, match="GD6611"):
         records(path, shape__sequences=shape | {"items": "nowhere.csv"})
+    with pytest.raises(InputError, match="GD6604"):
+        records(path, shape__sequences=shape | {"items": "n" * 5000})
     with pytest.raises(UsageError, match="GD0263"):
         records(path, write_jsonl(tmp_path / "logs" / "b.jsonl", [WHOLE]), shape__sequences=shape)
 

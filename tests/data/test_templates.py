@@ -147,7 +147,7 @@ def test_a_value_is_printed_and_claims_no_comparison() -> None:
         ("{{ threshold }}", "value", "prints a threshold, but .* states values; .* a template with {{ value }}"),
         ("One\n{{ threshold }} {{ low }}", "threshold", "goal.j2:2: 'low' beside threshold; .*not two"),
         ("{{ low }} {{ high }} {{ value }}", "interval", "'value' beside low and high"),
-        ("{{ value }} of level {{ level }}", "value", "unknown name 'level'; known: value, metric, scale_min"),
+        ("{{ value }} of level {{ level }}", "value", "unknown name 'level'; known: value, metric, a_metric, scale_min"),
     ],
 )  # fmt: skip
 def test_a_template_of_another_form_is_refused(tmp_path: Path, text: str, form: Form, message: str) -> None:
@@ -237,7 +237,9 @@ def test_an_unknown_name_lists_the_known_ones(tmp_path: Path) -> None:
     error = refused(tmp_path, "One\n{{ treshold }}")
 
     assert "goal.j2:2" in error.message
-    assert "'treshold'; known: threshold, metric, level, num_levels, scale_min, scale_max, unit" in error.message
+    assert (
+        "'treshold'; known: threshold, metric, a_metric, level, num_levels, scale_min, scale_max, unit" in error.message
+    )
 
 
 @pytest.mark.parametrize(

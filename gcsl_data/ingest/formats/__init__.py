@@ -41,6 +41,14 @@ class LogFormat:
         return "line" if self.has_lines else "record"
 
 
+def _separated(separator: str) -> LogFormat:
+    return LogFormat(
+        partial(csv.scan, separator=separator),
+        partial(csv.find_faults, separator=separator),
+        partial(csv.without, separator=separator),
+    )
+
+
 LOG_FORMATS: dict[FormatName, LogFormat] = {
     "parquet": LogFormat(parquet.scan, parquet.find_faults),
     "arrow": LogFormat(arrow.scan, arrow.find_faults),
@@ -60,12 +68,7 @@ LOG_FORMATS: dict[FormatName, LogFormat] = {
         disagreement=jsonl.disagreement,
         has_lines=False,
     ),
-    "csv": LogFormat(
-        partial(csv.scan, separator=","), partial(csv.find_faults, separator=","), partial(csv.without, separator=",")
-    ),
-    "tsv": LogFormat(
-        partial(csv.scan, separator="\t"),
-        partial(csv.find_faults, separator="\t"),
-        partial(csv.without, separator="\t"),
-    ),
+    "csv": _separated(","),
+    "csv-semicolon": _separated(";"),  # as spreadsheets write it where the comma is in numbers
+    "tsv": _separated("\t"),
 }

@@ -64,7 +64,7 @@ class Turns(Shape):
     """The field of a turn that says who speaks."""
     content: str = "content"
     """The field of a turn that says what."""
-    answers: Names = Field(default=("assistant",), min_length=1)
+    answers: Names = Field(default=("assistant", "gpt", "bot", "model"), min_length=1)
     """Whose turns are responses. To each of them its own turns are the assistant's, and all others the user's."""
     system: Names = ("system",)
     """Whose turns are instructions."""
