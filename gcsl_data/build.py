@@ -26,6 +26,7 @@ from gcsl_data.dataset.manifest import (
 )
 from gcsl_data.dataset.shards import ShardWriter, arrow_schema, manifest_columns
 from gcsl_data.engines import Engine
+from gcsl_data.errors import DataError
 from gcsl_data.fit import Fit
 from gcsl_data.ingest.rejects import reject_lines
 from gcsl_data.measure import Measured, measure
@@ -39,12 +40,14 @@ OnRows = Callable[[int, int], None]
 def build(plan: Plan, engine: Engine, out: Path, *, on_rows: OnRows | None = None) -> tuple[Manifest, Measured]:
     """Writes the dataset at `out`; `on_rows(done, total)` hears of progress.
 
-    Raises what `measure` raises, OutputError (73) when `out` exists, WriteError (74) when the disk refuses.
+    Raises what `measure` raises, DataError (65) when no record gives an example, OutputError (73) when `out` exists,
+    WriteError (74) when the disk refuses.
     """
     files.require_absent(out)
     started = time.monotonic()
     plan = settle(plan, engine)
     measured = measure(plan, engine)
+    _require_examples(measured)
     with files.staged(out) as folder:
         shards = _write_examples(plan, engine, measured, folder, on_rows)
         for log in plan.logs:
@@ -54,6 +57,15 @@ def build(plan: Plan, engine: Engine, out: Path, *, on_rows: OnRows | None = Non
         files.write_bytes(folder / "README.md", dataset_card(manifest).encode())
         files.write_bytes(folder / MANIFEST_NAME, pretty(encode(manifest)))
     return manifest, measured
+
+
+def _require_examples(measured: Measured) -> None:
+    """A frozen fit may ask for more than any record reaches; a dataset without a row is of no use to anybody."""
+    if not any(split.examples for split in measured.splits):
+        counts = measured.accounting.rejected | measured.accounting.filtered
+        why = ", ".join(f"{count} {reason}" for reason, count in counts.items())
+        what = f"none of {measured.accounting.rows} rows gives an example ({why})"
+        raise DataError("GD1306", f"{what}; fit anew, or use the --fit of a log like these")
 
 
 def _write_examples(

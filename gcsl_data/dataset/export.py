@@ -99,6 +99,8 @@ def _columns(manifest: Manifest, to: str) -> tuple[str, ...]:
 
 def _splits(manifest: Manifest, asked: str | None) -> list[str]:
     full = [split.name for split in manifest.splits if split.examples]
+    if not full:
+        raise DataError("GD6544", "the dataset has no row to export; build it of a log that has")
     if asked is None:
         return full
     if asked not in full:

@@ -131,7 +131,7 @@ def test_quarantine_fails_above_the_reject_rate(tmp_path: Path, rate: float, pas
 def test_a_log_whose_every_row_is_rejected_is_an_error(tmp_path: Path) -> None:
     flags = {"checks__on_error": "quarantine", "checks__max_reject_rate": 1}
 
-    with pytest.raises(DataError, match="no usable reward"):
+    with pytest.raises(DataError, match=r"none of 2 rows is left \(2 null_reward\)"):
         expand_rows(tmp_path, make_rows([None, None]), **flags)
 
 

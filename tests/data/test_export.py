@@ -23,7 +23,7 @@ from gcsl_data.dataset.export import DATASET_ID_KEY, TARGETS, TRAINER_COLUMNS, e
 from gcsl_data.dataset.manifest import load
 from gcsl_data.errors import DataError, UsageError
 
-from .support import examples, expand, expand_rows, gcsl_data, make_rows, tree
+from .support import document, examples, expand, expand_rows, gcsl_data, make_rows, tree, write_document
 
 Rows = dict[str, list[dict[str, Any]]]
 HARD_FLOATS = [0.1 + 0.2, 1e300, 5e-324, -0.0, 1 / 3, 1.7976931348623157e308, 123456789.123456789, 2.0**53 + 2]
@@ -409,4 +409,17 @@ def test_hf_disk_without_the_library_names_the_extra(
     with pytest.raises(UsageError, match=r"pip install 'gcsl\[hf\]'"):
         export(small, "hf-disk", tmp_path / "exported")
 
+    assert not (tmp_path / "exported").exists()
+
+
+@pytest.mark.parametrize("to", TARGETS)
+def test_a_dataset_without_a_row_is_refused(tmp_path: Path, to: str) -> None:
+    expand_rows(tmp_path, make_rows(i / 10 for i in range(10)))
+    content = document(tmp_path / "out")
+    content["splits"][0]["examples"] = 0
+    write_document(tmp_path / "out", content)
+
+    outcome = gcsl_data("export", "out", "--to", to, "-o", "exported", "--json", cwd=tmp_path)
+
+    assert (outcome.status, outcome.json["code"]) == (65, "GD6544"), outcome.err
     assert not (tmp_path / "exported").exists()

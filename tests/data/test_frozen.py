@@ -203,3 +203,17 @@ def test_a_joint_fit_remembers_that_rewards_go_by_group(folder: Path, formulatio
     (folder / "forged.json").write_text(json.dumps(content))
     with pytest.raises(DataError, match=r"GD6541.*different ways"):
         expand(folder / "three", log, bins__fit=str(folder / "forged.json"), **flags)
+
+
+@pytest.mark.parametrize("formulation", ["gcsl-bey-nl", "gcsl-bey-snl", "gcsl-bey", "sft-aug", "sft"])
+def test_a_log_that_reaches_no_goal_of_the_fit_gives_no_dataset(folder: Path, formulation: str) -> None:
+    expand(folder / "first", folder / "first.jsonl", goals__formulation=formulation)
+    write_jsonl(folder / "worse.jsonl", make_rows([-1.0] * 6))
+    flags = ("worse.jsonl", "--fit", "first", "--formulation", formulation, "--json")
+
+    outcome = run(folder, "expand", *flags)
+
+    assert (outcome.status, outcome.json["code"]) == (65, "GD1306"), outcome.err
+    assert "none of 6 rows gives an example (6 " in outcome.json["message"]
+    assert not (folder / "worse-gcsl").exists()
+    assert run(folder, "stats", *flags).json["examples"] == 0  # to look is allowed
