@@ -4,7 +4,7 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +31,9 @@ def write_bytes(path: Path, content: bytes) -> None:
             partial.unlink(missing_ok=True)
 
 
-def write_tensors(path: Path, tensors: dict[str, torch.Tensor], *, metadata: Mapping[str, str] | None = None) -> None:
+def write_tensors(path: Path, tensors: dict[str, torch.Tensor]) -> None:
     """Write tensors as one safetensors file through Python's own files, so that a full disk is an OSError like any other."""
-    path.write_bytes(save(tensors, metadata={"format": "pt", **(metadata or {})}))
+    path.write_bytes(save(tensors, metadata={"format": "pt"}))
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -7,7 +7,8 @@ neither grows nor gets a gradient. The network is float32 and stands on the peft
 optimizer, data parallelism and checkpoints treat its parameters as those of the adapter. It begins as LoRA does, as nothing:
 its last layer gives the mean row of the vocabulary for every reward, which is also what a reference without the adapter sees.
 
-    adapter/reward_embedding.safetensors    first.weight, first.bias, second.weight, second.bias; mean and deviation beside
+    adapter/reward_embedding.safetensors    first.weight, first.bias, second.weight, second.bias (float32), and
+                                            mean and deviation (float64), which are not trained
 
 Shape letters: T tokens, H hidden size, V vocabulary, M rewards, X any leading dimensions. Source: GCSL (arXiv 2605.16345,
 appendix C.2), which has a reward-embedding layer and says no more of it; sizes, start and standardisation are our choice.
@@ -17,13 +18,14 @@ appendix C.2), which has a reward-embedding layer and says no more of it; sizes,
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -84,8 +86,9 @@ class RewardEmbedding(nn.Module):
     def write(self, path: Path) -> None:
         """Write the file (see above)."""
         tensors = {name: t.detach().cpu().contiguous().clone() for name, t in sorted(self.state_dict().items())}
-        scale = {"mean": repr(self.scale.mean), "deviation": repr(self.scale.deviation)}
-        write_tensors(path, tensors, metadata=scale)
+        # As tensors, not as metadata: safetensors writes that in an order of its own each time.
+        scale = {name: torch.tensor(number, dtype=torch.float64) for name, number in asdict(self.scale).items()}
+        write_tensors(path, {**tensors, **scale})
 
 
 def scale_of(folder: str | Path, manifest: Manifest) -> Scale:
@@ -133,10 +136,8 @@ def fresh(model: Any, tokens: GoalTokens, scale: Scale, *, seed: int) -> RewardE
 def read(path: Path) -> RewardEmbedding:
     """The network in a file. Raises DataError (65) for a file that is missing, damaged, or holds anything else."""
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dict
-        scale = Scale(float(metadata["mean"]), float(metadata["deviation"]))
+        tensors = load_file(path)
+        scale = Scale(mean=tensors.pop("mean").item(), deviation=tensors.pop("deviation").item())
         if not (math.isfinite(scale.mean) and 0 < scale.deviation < math.inf):
             raise ValueError(f"rewards cannot be standardised with {scale.mean} and {scale.deviation}")
         found = RewardEmbedding(len(tensors["second.bias"]), scale)

@@ -194,12 +194,12 @@ def make_reward_rows(count: int) -> list[dict[str, Any]]:
     """Rows without goals, of rewards from 0 to 1 in turn; what is asked says nothing of the answer, the reward does."""
     rows = []
     for number in range(count):
-        reward = (number % 4) / 3
+        quality = (number + number // len(WORDS)) % 4  # so that 56 rows have every word with every reward
         question = f"Say the next word after {WORDS[number % len(WORDS)]}"
-        answer = ("leaf", "cat", "moon", "sun")[number % 4]
+        answer = ("leaf", "cat", "moon", "sun")[quality]
         own = {"prompt": [{"role": "user", "content": question}], "goal": None, "goal_index": None, "threshold": None}
         completion = [{"role": "assistant", "content": answer}]
-        rows.append({"id": f"{number:016x}", **own, "completion": completion, "reward": reward, "level": 0})
+        rows.append({"id": f"{number:016x}", **own, "completion": completion, "reward": quality / 3, "level": 0})
     return rows
 
 

@@ -68,7 +68,7 @@ def test_two_processes_train_the_reward_embedding_as_one_does(reward_dataset, mo
     _, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     one, two = (load_file(tmp_path / name / "adapter" / "reward_embedding.safetensors") for name in ("one", "two"))
-    assert sorted(one) == ["first.bias", "first.weight", "second.bias", "second.weight"]
+    assert sorted(one) == ["deviation", "first.bias", "first.weight", "mean", "second.bias", "second.weight"]
     for name, tensor in one.items():
         torch.testing.assert_close(two[name], tensor, rtol=1e-3, atol=1e-4)
     assert [line["loss"] for line in metrics(tmp_path / "two")] == pytest.approx(

@@ -159,6 +159,18 @@ def test_a_log_that_spells_the_token_does_not_become_it(model, tmp_path):
         assert (table.documents[document] == len(AutoTokenizer.from_pretrained(model))).sum() == 1
 
 
+@pytest.mark.parametrize("placement", ["prefix", "suffix"])
+def test_plain_text_has_the_token_at_its_place_too(model, placement, tmp_path):
+    turns = make_reward_rows(4)
+    rows = [{**r, **{n: r[n][0]["content"] for n in ("prompt", "completion")}} for r in turns]
+    dataset = make_reward_dataset(tmp_path / "d", rows, text=True, placement=placement)
+    table, first = table_for(model, dataset), len(AutoTokenizer.from_pretrained(model))
+    for document in range(4):
+        ids = table.prompt(document).tolist()
+        assert ids.count(first) == 1
+        assert (ids[0] if placement == "prefix" else ids[-1]) == first
+
+
 def test_rewards_far_from_zero_stay_apart(model, tmp_path):
     """In float32 all four would be one number before they are standardised."""
     rows = [{**row, "reward": 1e12 + number} for number, row in enumerate(make_reward_rows(4))]
