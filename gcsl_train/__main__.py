@@ -117,7 +117,9 @@ def generate(
     prompts: Annotated[str | None, typer.Option(help=".jsonl with `prompt`, or .txt with one per line")] = None,
     model: ModelOpt = None,
     data: Annotated[str | None, typer.Option(help="dataset whose goals the untrained --model is given")] = None,
-    goal: Annotated[str, typer.Option(help="highest, lowest, none, a goal's number, or a text")] = "highest",
+    goal: Annotated[
+        str, typer.Option(help="highest, lowest, none, a goal's number (or a reward), or a text")
+    ] = "highest",
     n: Annotated[int, typer.Option("--n", help="answers per prompt")] = 1,
     max_new_tokens: Annotated[int, typer.Option(help="longest answer")] = 256,
     temperature: Annotated[float, typer.Option(help="0 takes the likeliest token")] = 1.0,
@@ -153,9 +155,9 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object")] = False,
 ) -> None:
     """Say how likely a model finds the answers of a dataset under each goal, and under none."""
-    from gcsl_train.evaluate import as_json as whole
-    from gcsl_train.evaluate import as_text
     from gcsl_train.evaluate import evaluate as score
+    from gcsl_train.evaluation import as_json as whole
+    from gcsl_train.evaluation import as_text
 
     if data is None:
         raise UsageError("GT0207", "--data is needed: a dataset folder made by `gcsl-data expand`")

@@ -8,7 +8,7 @@ import torch
 from safetensors import SafetensorError
 
 from gcsl_data.errors import DataError, InputError, UsageError
-from gcsl_train import goal_tokens
+from gcsl_train import goal_tokens, reward_embedding
 from gcsl_train import goals as goal_books
 from gcsl_train import model as models
 from gcsl_train.checkpoint import ADAPTER, adapter_tensors
@@ -16,6 +16,7 @@ from gcsl_train.errors import reason, translated
 from gcsl_train.files import staged_folder, write_tensors
 from gcsl_train.goal_tokens import GoalTokens
 from gcsl_train.goals import GoalBook
+from gcsl_train.reward_embedding import RewardEmbedding
 from gcsl_train.runfolder import RunFolder
 from gcsl_train.tokens import Encoder
 
@@ -23,7 +24,7 @@ from gcsl_train.tokens import Encoder
 def write(folder: Path, model: Any, *, book: GoalBook, base: str, encoder: Encoder, loss: str) -> None:
     """Write adapter_model.safetensors, adapter_config.json and README.md, whole or not at all.
 
-    Where goals are tokens, the tokenizer that has them is written too.
+    Where goals are tokens, the tokenizer that has them is written too; where they are rewards, the network that embeds them.
     """
     config = copy.copy(model.peft_config["default"])
     config.inference_mode = True
@@ -34,20 +35,32 @@ def write(folder: Path, model: Any, *, book: GoalBook, base: str, encoder: Encod
         write_tensors(staging / ADAPTER, adapter_tensors(model))
         config.save_pretrained(str(staging))
         (staging / "README.md").write_text(card(book, base=base, goals=encoder.goals, loss=loss), encoding="utf-8")
-        if encoder.goals:
+        if embedding := reward_embedding.of(model):
+            embedding.write(staging / reward_embedding.FILE)
+        elif encoder.goals:
             encoder.tokenizer.save_pretrained(str(staging))
 
 
 def card(book: GoalBook, *, base: str, goals: GoalTokens | None, loss: str) -> str:
     """The model card: what was trained on what, how to ask for the best, and how to load a model whose goals are tokens."""
-    goal = book.inference_text
-    method = f"the loss `{loss}`" if goal is None else f"goal-conditioned supervised learning (loss `{loss}`)"
+    goal, embedded = book.inference_text, book.embedded
+    method = (
+        f"the loss `{loss}`"
+        if goal is None and not embedded
+        else f"goal-conditioned supervised learning (loss `{loss}`)"
+    )
     where = {
         "prefix": "at the start of the last user turn, followed by a blank line",
         "suffix": "at the end of the last user turn, after a blank line",
         "system": "as the system message",
     }[book.placement]
-    if goal is None:
+    if embedded:
+        ask = (
+            f"Ask for a reward by putting one soft token {where}:\nthe embedding that the network in "
+            f"`{reward_embedding.FILE}` makes of it. `python -m gcsl_train generate`\ndoes that; plain PEFT does not. "
+            f"The best reward to ask for is {embedded.logged(embedded.inference):g}."
+        )
+    elif goal is None:
         ask = "This adapter was trained without goals; prompts are used as they are."
     else:
         quoted = "\n".join(f"> {line}" for line in goal.splitlines())
@@ -55,7 +68,7 @@ def card(book: GoalBook, *, base: str, goals: GoalTokens | None, loss: str) -> s
     return (
         f"---\nbase_model: {base}\nlibrary_name: peft\ntags:\n- gcsl\n- lora\n---\n\n# LoRA adapter for {base}\n\n"
         f"Trained with {method} on the dataset\n`{book.dataset_id}`.\n\n{ask}\n"
-        f"{_loading(base, goals) if goals else ''}"
+        f"{_loading(base, goals) if goals and not goals.soft else ''}"
     )
 
 
@@ -103,12 +116,14 @@ def base_of(run: RunFolder, model: str | None) -> models.Source:
 def put_on(base: Any, run: RunFolder, goals: GoalTokens | None) -> Any:
     """The base model with the run's adapter on it, ready to generate; `goals` are those that are tokens, if any are.
 
-    Raises DataError (65) for an adapter that is damaged, and for one whose goals have other ids.
+    Raises DataError (65) for an adapter that is damaged or of another model, a reward embedding likewise, and one whose goals
+    have other ids.
     """
     from peft import PeftModel
 
-    if goals:
-        goal_tokens.make_room(base, goals)
+    rows = goals if goals and not goals.soft else None
+    if rows:
+        goal_tokens.make_room(base, rows)
     try:
         model = PeftModel.from_pretrained(base, str(run.adapter)).eval()
     except (OSError, ValueError, LookupError, TypeError, RuntimeError, SafetensorError) as error:
@@ -116,27 +131,46 @@ def put_on(base: Any, run: RunFolder, goals: GoalTokens | None) -> Any:
             raise
         raise DataError("GT6525", f"{run.adapter} is damaged ({reason(error)}); train it again") from None
     trained = getattr(model.peft_config["default"], "trainable_token_indices", None)
-    if trained != (list(goals.ids) if goals else None):
+    if trained != (list(rows.ids) if rows else None):
         raise DataError(
             "GT6530",
             f"{run.adapter} has goal tokens of other ids than its base's tokenizer gives them; "
             "use the model it was trained on",
         )
-    return model
+    return reward_embedding.attach(model, _embedding_of(run, base)) if goals and goals.soft else model
+
+
+def _embedding_of(run: RunFolder, base: Any) -> RewardEmbedding:
+    embedding = reward_embedding.read(run.adapter / reward_embedding.FILE)
+    size = base.get_input_embeddings().weight.shape[1]
+    if embedding.size != size:
+        raise DataError(
+            "GT6535",
+            f"{run.adapter / reward_embedding.FILE} makes embeddings of {embedding.size} numbers, the model has {size}; "
+            "train it again",
+        )
+    return embedding.eval()
 
 
 def merge(run: RunFolder, *, model: str | None, out: Path) -> None:
     """Write the base model with the adapter folded in, as a plain float32 model folder with its tokenizer.
 
     Goals that are tokens are in both; transformers then never generates one. Folding in 16 bit would round the update
-    away, hence float32. Raises OutputError (73) when `out` exists.
+    away, hence float32. Raises OutputError (73) when `out` exists, UsageError (2) where goals are rewards.
     """
     run.check_here()
+    book = goal_books.read(run.goals)
+    if book.embedded:
+        raise UsageError(
+            "GT0230",
+            f"{run.path} embeds rewards with a network of its own, which no plain model folder can hold; "
+            "use RUN with generate",
+        )
     RunFolder(out).check_free(resuming=False)
     RunFolder(out).check_writable()
     source = base_of(run, model)
     tokenizer = models.load_tokenizer(source)
-    goals = goal_tokens.add(tokenizer, goal_books.read(run.goals))
+    goals = goal_tokens.add(tokenizer, book)
     base = models.load_model(source, dtype=torch.float32, attention="sdpa")
     merged = put_on(base, run, goals).merge_and_unload()
     if goals:

@@ -40,9 +40,11 @@ def answer(
         folder.check_here()
     book = goal_books.read(folder.goals) if folder else goal_books.from_manifest(read_manifest(str(data)))
     asked = book.ask(goal)
+    if warning := book.warning(asked):
+        say(warning)
     rows = read_prompts(prompts)
     source = serving.base(folder, model)
     encoder = serving.open_encoder(source, folder, book, asks=asked.text is not None, say=say)
     jobs = make_jobs(rows, book, asked, encoder, n=sampling.n)
     lm = goal_tokens.fold(serving.open_model(source, folder, encoder, dtype=numbers, attention="sdpa"))
-    write_log(jobs, out, asked=asked, encoder=encoder, model=lm.to(device), sampling=sampling, say=say)
+    write_log(jobs, out, asked=asked, book=book, encoder=encoder, model=lm.to(device), sampling=sampling, say=say)

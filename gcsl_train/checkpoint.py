@@ -1,8 +1,9 @@
 """Checkpoints: the adapter, the optimizer's moments and two counters, whole or not there.
 
-    step-N/adapter_model.safetensors   adapter weights under PEFT's names
-    step-N/optimizer.safetensors       AdamW's state, `<parameter>/<field>`
-    step-N/state.json                  step, epoch, what the loss carries from step to step, hashes, fingerprint of the run
+    step-N/adapter_model.safetensors     adapter weights under PEFT's names
+    step-N/reward_embedding.safetensors  the network that embeds rewards, where the run trains one
+    step-N/optimizer.safetensors         AdamW's state, `<parameter>/<field>`
+    step-N/state.json                    step, epoch, what the loss carries from step to step, hashes, fingerprint of the run
 
 The folder is staged beside its place and renamed, so a folder of that name is complete. Nothing in it can run code. Random
 state is not stored because there is none: each pack reseeds from (seed, step, pack). The newest two are kept.
@@ -21,6 +22,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from gcsl_data.errors import DataError, InputError
+from gcsl_train import reward_embedding
 from gcsl_train.errors import reason
 from gcsl_train.files import staged_folder, write_json, write_tensors
 from gcsl_train.meter import Say
@@ -58,7 +60,9 @@ def save(parent: Path, position: Position, *, model: Any, optimizer: Any, finger
     with staged_folder(final) as staging:
         write_tensors(staging / ADAPTER, adapter_tensors(model))
         write_tensors(staging / OPTIMIZER, _optimizer_tensors(model, optimizer))
-        hashes = {name: sha256(staging / name) for name in (ADAPTER, OPTIMIZER)}
+        if embedding := reward_embedding.of(model):
+            embedding.write(staging / reward_embedding.FILE)
+        hashes = {path.name: sha256(path) for path in sorted(staging.iterdir())}
         state = {**asdict(position), "files": hashes, "fingerprint": fingerprint}
         write_json(staging / STATE, state)
     for _, old in _numbered(parent)[:-KEPT]:
@@ -93,7 +97,8 @@ def read(path: Path) -> Saved:
     """The checkpoint in a folder, its files verified but not loaded. Raises DataError (65) unless they are as saved."""
     try:
         state = json.loads((path / STATE).read_text(encoding="utf-8"))
-        hashes = {name: state["files"][name] for name in (ADAPTER, OPTIMIZER)}
+        named = (ADAPTER, OPTIMIZER, *({reward_embedding.FILE} & state["files"].keys()))
+        hashes = {name: state["files"][name] for name in named}
         whole = all(sha256(path / name) == digest for name, digest in hashes.items())
         carried = tuple(map(float, state["loss_state"]))
         if not (type(state["step"]) is int and type(state["epoch"]) is int and isinstance(state["fingerprint"], dict)):
@@ -121,7 +126,7 @@ def drop_after(parent: Path, step: int) -> None:
 
 
 def load(path: Path, *, model: Any, optimizer: Any) -> None:
-    """Put a checkpoint's adapter and optimizer state in place.
+    """Put a checkpoint's adapter, reward embedding and optimizer state in place.
 
     Raises DataError (65) when a file is damaged, holds a value that is not finite, or does not fit the model.
     """
@@ -135,6 +140,7 @@ def load(path: Path, *, model: Any, optimizer: Any) -> None:
                 "GT6518", f"{path}: {name} holds a value that is not finite; resume from another checkpoint"
             )
     _place_adapter(path, model, adapter)
+    _place_embedding(path, model)
     _place_moments(path, model, optimizer, moments)
 
 
@@ -166,6 +172,18 @@ def _place_adapter(path: Path, model: Any, tensors: dict[str, torch.Tensor]) -> 
     if {n: t.shape for n, t in mine.items()} != {n: t.shape for n, t in tensors.items()}:
         raise DataError("GT6519", f"{path} holds an adapter of another shape; resume from a checkpoint of this run")
     set_peft_model_state_dict(model, tensors)
+
+
+def _place_embedding(path: Path, model: Any) -> None:
+    mine = reward_embedding.of(model)
+    if mine is None:
+        return
+    found = reward_embedding.read(path / reward_embedding.FILE)
+    if (found.size, found.scale) != (mine.size, mine.scale):
+        raise DataError(
+            "GT6519", f"{path} holds a reward embedding of another run; resume from a checkpoint of this one"
+        )
+    mine.load_state_dict(found.state_dict())
 
 
 def _place_moments(path: Path, model: Any, optimizer: Any, tensors: dict[str, torch.Tensor]) -> None:

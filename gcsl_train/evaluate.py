@@ -7,7 +7,6 @@ goal-swap gap. Needs no sampling, so it is exact and cheap.
 
 import dataclasses
 import itertools
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +17,15 @@ import torch
 from gcsl_data.dataset.goal import Message, remove
 from gcsl_data.dataset.manifest import Manifest
 from gcsl_data.errors import DataError, UsageError
-from gcsl_train import attention, serving
+from gcsl_train import attention, reward_embedding, serving
 from gcsl_train import goals as goal_books
 from gcsl_train.collate import collate
+from gcsl_train.evaluation import Evaluation, Goal, Score, Swap, name_of
 from gcsl_train.goals import Asked, GoalBook
 from gcsl_train.meter import Say
 from gcsl_train.plan import plan
 from gcsl_train.policy import Policy, verify
+from gcsl_train.reward_embedding import Scale
 from gcsl_train.runfolder import RunFolder
 from gcsl_train.shards import Example, read_examples, read_manifest
 from gcsl_train.table import TokenTable, tokenise
@@ -39,50 +40,6 @@ class Record:
     prompt: str | list[Message]
     answer: str | list[Message]
     level: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Score:
-    """The loss of some records under one goal (None: under no goal): mean of -log p over the tokens of their answers."""
-
-    asked: int | None
-    level: int
-    records: int
-    tokens: int
-    loss: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Swap:
-    """The same answers, those of the highest level, under the lowest and the highest goal; `gap` is lowest minus highest."""
-
-    level: int
-    records: int
-    lowest: float
-    highest: float
-    gap: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Goal:
-    """The loss of one goal over the records that reach it; `index` is None for records under no goal, all of them."""
-
-    index: int | None
-    text: str | None
-    records: int
-    loss: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evaluation:
-    """What a model makes of a split. `scores` has every goal and level, `goals` the loss by goal; no swap below two goals."""
-
-    split: str
-    records: int
-    dropped: int
-    scores: tuple[Score, ...]
-    goals: tuple[Goal, ...]
-    swap: Swap | None
 
 
 def evaluate(
@@ -116,8 +73,9 @@ def evaluate(
     records = list(itertools.islice(records_of(data, manifest, split), limit))
     encoder = serving.open_encoder(source, folder, book, asks=False, say=say)
     knows_goals = not book.tokens or encoder.goals is not None
-    asked = [Asked(None, None), *(Asked(index, text) for index, text in book.kept.items() if knows_goals)]
-    tables = {goal.index: _table(records, goal, book, encoder, max_length) for goal in asked}
+    asked = [Asked(None, None), *(_goals(book) if knows_goals else ())]
+    scale = reward_embedding.read(folder.adapter / reward_embedding.FILE).scale if folder and book.embedded else None
+    tables = {goal.key: _table(records, goal, book, encoder, max_length, scale) for goal in asked}
     fitting = set.intersection(*(set(table.names) for table in tables.values()))
     kept = [record for record in records if record.id in fitting]
     if not kept:
@@ -130,10 +88,11 @@ def evaluate(
     policy = Policy(lm.to(device), compute=numbers, goals=encoder.goals if folder else None).eval()
     verify(policy)
     losses = {}
-    for index, table in tables.items():
-        losses[index] = _losses(table, policy, device, max_length)
-        say(f"{len(kept)} records under {'no goal' if index is None else f'goal {index}'}")
-    return summary(kept, losses, asked, split=split, dropped=len(records) - len(kept))
+    sign = book.embedded.sign if book.embedded else 1
+    for goal in asked:
+        losses[goal.key] = _losses(tables[goal.key], policy, device, max_length)
+        say(f"{len(kept)} records, asked for {name_of(goal.index, logged(goal, sign))}")
+    return summary(kept, losses, asked, split=split, dropped=len(records) - len(kept), sign=sign)
 
 
 def records_of(folder: str, manifest: Manifest, split: str) -> Iterator[Record]:
@@ -149,34 +108,35 @@ def records_of(folder: str, manifest: Manifest, split: str) -> Iterator[Record]:
 
 def summary(
     records: Sequence[Record],
-    losses: Mapping[int | None, Mapping[str, tuple[float, int]]],
+    losses: Mapping[int | float | None, Mapping[str, tuple[float, int]]],
     asked: Sequence[Asked],
     *,
     split: str,
     dropped: int,
+    sign: int = 1,
 ) -> Evaluation:
-    """The losses of single records (sum and tokens, by goal and id) brought together."""
+    """The losses of single records (sum and tokens, by goal and id) brought together; `sign` times a reward is the log's."""
 
-    def score(index: int | None, chosen: Sequence[Record]) -> tuple[int, float]:
-        found = [losses[index][record.id] for record in chosen]
+    def score(key: int | float | None, chosen: Sequence[Record]) -> tuple[int, float]:
+        found = [losses[key][record.id] for record in chosen]
         tokens = sum(count for _, count in found)
         return tokens, sum(total for total, _ in found) / tokens
 
     levels = sorted({record.level for record in records})
     by_level = {level: [record for record in records if record.level == level] for level in levels}
     scores = [
-        Score(asked=goal.index, level=level, records=len(chosen), tokens=tokens, loss=loss)
+        Score(asked=goal.index, level=level, records=len(chosen), tokens=tokens, loss=loss, reward=logged(goal, sign))
         for goal in asked
         for level, chosen in by_level.items()
-        for tokens, loss in [score(goal.index, chosen)]
+        for tokens, loss in [score(goal.key, chosen)]
     ]
     goals = []
     for goal in asked:
         reaching = [record for record in records if goal.index is None or record.level >= goal.index]
         if reaching:
-            goals.append(
-                Goal(index=goal.index, text=goal.text, records=len(reaching), loss=score(goal.index, reaching)[1])
-            )
+            text = goal.text if goal.reward is None else None
+            loss = score(goal.key, reaching)[1]
+            goals.append(Goal(index=goal.index, text=text, records=len(reaching), loss=loss, reward=logged(goal, sign)))
     kept = [goal.index for goal in asked if goal.index is not None]
     best = by_level[levels[-1]]
     swap = None
@@ -188,12 +148,30 @@ def summary(
     )
 
 
-def _table(records: Sequence[Record], asked: Asked, book: GoalBook, encoder: Encoder, capacity: int) -> TokenTable:
-    rows = (
-        Example(record.id, book.place(record.prompt, asked), (record.answer,), {"weight": 1.0}, asked.text)
-        for record in records
-    )
+def logged(goal: Asked, sign: int) -> float | None:
+    """The reward that a goal asks for, in the log's own unit."""
+    return None if goal.reward is None else sign * goal.reward + 0.0
+
+
+def _goals(book: GoalBook) -> list[Asked]:
+    """The goals to score under: those that were kept, or the highest where goals are rewards."""
+    if book.embedded:
+        return [book.ask("highest")]
+    return [Asked(index, text) for index, text in book.kept.items()]
+
+
+def _table(
+    records: Sequence[Record], asked: Asked, book: GoalBook, encoder: Encoder, capacity: int, scale: Scale | None
+) -> TokenTable:
+    rows = (_row(record, asked, book, scale) for record in records)
     return tokenise(rows, encoder, capacity=capacity)
+
+
+def _row(record: Record, asked: Asked, book: GoalBook, scale: Scale | None) -> Example:
+    bare = Example(record.id, record.prompt, (record.answer,), {"weight": 1.0})
+    if asked.reward is not None and scale is not None:
+        return reward_embedding.place(bare, asked.reward, book, scale)
+    return dataclasses.replace(bare, prompt=book.place(record.prompt, asked), goal=asked.text)
 
 
 @torch.no_grad()
@@ -208,28 +186,3 @@ def _losses(table: TokenTable, policy: Policy, device: torch.device, capacity: i
         for name, total, count in zip(batch.names_N, sums_N, counts_N, strict=True):
             found[name] = (-float(total), int(count))
     return found
-
-
-def as_text(found: Evaluation) -> str:
-    """The evaluation as a table for people: a row for each level of answers, best first, a column for each goal asked for."""
-    asked = list(dict.fromkeys(score.asked for score in found.scores))
-    levels = sorted({score.level for score in found.scores}, reverse=True)
-    by_place = {(score.level, score.asked): score for score in found.scores}
-    heads = ["none" if index is None else f"goal {index}" for index in asked]
-    lines = [f"{'answers':<10}{'records':>8}" + "".join(f"{head:>10}" for head in heads)]
-    for level in levels:
-        row = [by_place[level, index] for index in asked]
-        lines.append(f"{f'level {level}':<10}{row[0].records:>8}" + "".join(f"{score.loss:>10.4f}" for score in row))
-    text = f"loss of {found.records} records of {found.split}, by what the answers are and what was asked for"
-    text += f" ({found.dropped} too long)\n" if found.dropped else "\n"
-    text += "\n".join(lines) + "\n"
-    if found.swap:
-        s = found.swap
-        under = f"the loss {s.lowest:.4f} under the lowest goal, {s.highest:.4f} under the highest"
-        text += f"goal swap  {s.gap:+.4f}: the {s.records} answers of level {s.level} have {under}\n"
-    return text
-
-
-def as_json(found: Evaluation) -> str:
-    """The evaluation as one JSON object."""
-    return json.dumps(dataclasses.asdict(found), ensure_ascii=False)

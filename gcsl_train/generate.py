@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import torch
 
 from gcsl_data.errors import DataError, InputError, OutputError, UsageError, from_os_error, shown
+from gcsl_train import reward_embedding
 from gcsl_train.errors import reason
 from gcsl_train.files import write_bytes
 from gcsl_train.goals import Asked, GoalBook
@@ -22,7 +23,8 @@ from gcsl_train.tokens import Encoder
 
 # Fields that describe another answer; they must not travel from an old log into the new one.
 _OF_THE_ANSWER = frozenset(
-    {"response", "completion", "reward", "goal", "goal_index", "threshold", "level", "weight", "sample", "finish"}
+    {"response", "completion", "reward", "goal", "goal_index", "goal_reward", "threshold", "level", "weight"}
+    | {"sample", "finish"}
 )
 
 
@@ -96,19 +98,28 @@ def make_jobs(rows: list[dict[str, Any]], book: GoalBook, asked: Asked, encoder:
 
 
 def write_log(
-    jobs: list[Job], out: str, *, asked: Asked, encoder: Encoder, model: Any, sampling: Sampling, say: Say
+    jobs: list[Job],
+    out: str,
+    *,
+    asked: Asked,
+    book: GoalBook,
+    encoder: Encoder,
+    model: Any,
+    sampling: Sampling,
+    say: Say,
 ) -> None:
     """Do every job and write the log to `out` (`-`: standard output), whole or not at all.
 
     A line holds the row's own fields, `prompt` without the goal, `response`, `goal`, `goal_index`, `sample` and `finish`
-    (stop or length). Raises OutputError (73) when `out` exists.
+    (stop or length), and `goal_reward` (in the log's own unit) where goals are rewards. Raises OutputError (73) when `out`
+    exists.
     """
     if out != "-" and Path(out).exists():
         raise OutputError("GT7304", f"{out} exists; choose another -o")
     lines = []
-    for job, (response, finish) in _answers(jobs, encoder, model, sampling, say):
+    for job, (response, finish) in _answers(jobs, asked, encoder, model, sampling, say):
         own = {name: value for name, value in job.row.items() if name not in _OF_THE_ANSWER}
-        record = {**own, "response": response, "goal": asked.text, "goal_index": asked.index, "sample": job.sample}
+        record = {**own, "response": response, **book.named(asked), "sample": job.sample}
         lines.append(json.dumps({**record, "finish": finish}, ensure_ascii=False) + "\n")
     if out == "-":
         sys.stdout.write("".join(lines))
@@ -121,20 +132,22 @@ def write_log(
 
 
 def _answers(
-    jobs: list[Job], encoder: Encoder, model: Any, sampling: Sampling, say: Say
+    jobs: list[Job], asked: Asked, encoder: Encoder, model: Any, sampling: Sampling, say: Say
 ) -> Iterator[tuple[Job, tuple[str, str]]]:
     """One answer per job, in order, `batch_size` at a time."""
     for start in range(0, len(jobs), sampling.batch_size):
         batch = jobs[start : start + sampling.batch_size]
         torch.manual_seed(sampling.seed + start)
-        outputs = _generate([job.ids for job in batch], encoder, model, sampling)
+        outputs = _generate([job.ids for job in batch], asked, encoder, model, sampling)
         for job, ids in zip(batch, outputs, strict=True):
             yield job, _decoded(ids, encoder, model)
         say(f"{min(start + sampling.batch_size, len(jobs))}/{len(jobs)} answers")
 
 
 @torch.inference_mode()
-def _generate(prompts: list[list[int]], encoder: Encoder, model: Any, sampling: Sampling) -> list[list[int]]:
+def _generate(
+    prompts: list[list[int]], asked: Asked, encoder: Encoder, model: Any, sampling: Sampling
+) -> list[list[int]]:
     """New token ids after each prompt, padded on the right; prompts are padded on the left."""
     from transformers import GenerationConfig
 
@@ -153,8 +166,16 @@ def _generate(prompts: list[list[int]], encoder: Encoder, model: Any, sampling: 
         suppress_tokens=_never(encoder, model),
         **drawn,
     )
-    output_BT = model.generate(input_ids=ids_BT, attention_mask=mask_BT, generation_config=settings)
-    return output_BT[:, longest:].tolist()
+    if asked.reward is None:
+        output_BT = model.generate(input_ids=ids_BT, attention_mask=mask_BT, generation_config=settings)
+        return output_BT[:, longest:].tolist()
+    embedding = reward_embedding.of(model)
+    assert embedding is not None
+    assert encoder.goals is not None
+    soft_H = embedding.of(asked.reward)
+    embeds_BTH = reward_embedding.embed(model.get_input_embeddings(), encoder.goals, ids_BT, soft_H)
+    # Prompts of embeddings are not given back: what comes begins with the answer.
+    return model.generate(inputs_embeds=embeds_BTH, attention_mask=mask_BT, generation_config=settings).tolist()
 
 
 def _stop_ids(encoder: Encoder, model: Any) -> list[int]:
@@ -167,7 +188,7 @@ def _stop_ids(encoder: Encoder, model: Any) -> list[int]:
 def _never(encoder: Encoder, model: Any) -> list[int] | None:
     """What no answer may hold: goal tokens and all behind them, which training's softmax leaves out too."""
     rows = model.get_input_embeddings().weight.shape[0]
-    return list(range(encoder.goals.first, rows)) if encoder.goals else None
+    return (list(range(encoder.goals.first, rows)) if encoder.goals else []) or None
 
 
 def _decoded(ids: list[int], encoder: Encoder, model: Any) -> tuple[str, str]:

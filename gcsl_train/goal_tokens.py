@@ -25,11 +25,15 @@ _COLUMNS = 256  # of the embedding, widened to float32 at a time
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GoalTokens:
-    """The goals of a dataset as tokens of one tokenizer: texts and ids, lowest goal first, and where prompts hold them."""
+    """The goals of a dataset as tokens of one tokenizer: texts and ids, lowest goal first, and where prompts hold them.
+
+    A `soft` one has no row of the embedding: what the model reads at its place is made of a number (reward_embedding.py).
+    """
 
     texts: tuple[str, ...]
     ids: tuple[int, ...]
     placement: Placement
+    soft: bool = False
 
     @property
     def first(self) -> int:
@@ -69,13 +73,16 @@ def add(tokenizer: Any, book: GoalBook) -> GoalTokens | None:
             f"this model's tokenizer numbers new tokens {', '.join(map(str, ids))}, not from {first} on; "
             "choose another --model, or write goals as sentences (--formulation gcsl-bey-nl)",
         )
-    return GoalTokens(texts=book.tokens, ids=tuple(ids), placement=book.placement)
+    return GoalTokens(texts=book.tokens, ids=tuple(ids), placement=book.placement, soft=book.embedded is not None)
 
 
 def find(tokenizer: Any, book: GoalBook) -> GoalTokens | None:
-    """The goals as tokens that the tokenizer has, as that of a merged model does; None unless it has them all."""
+    """The goals as tokens that the tokenizer has, as that of a merged model does; None unless it has them all.
+
+    A soft token is never merged.
+    """
     added = {token.content: token_id for token_id, token in tokenizer.added_tokens_decoder.items()}
-    if not book.tokens or not added.keys() >= set(book.tokens):
+    if not book.tokens or book.embedded or not added.keys() >= set(book.tokens):
         return None
     return GoalTokens(texts=book.tokens, ids=tuple(added[text] for text in book.tokens), placement=book.placement)
 

@@ -1,6 +1,7 @@
 """The goals a model was trained with, as a run keeps them in goals.json: which exist, where they stand, which to ask for."""
 
 import json
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,19 +13,68 @@ from gcsl_data.fit import GoalForm
 from gcsl_train.errors import nearest, reason
 
 WORDS = ("highest", "lowest", "none")
+REWARD_TOKEN = "<|reward|>"  # stands in prompts where the trainer embeds the reward itself
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One goal to put into prompts; both are None for no goal, the index alone for a text of the user's own."""
+    """One goal to put into prompts; all are None for no goal, the index alone for a text of the user's own.
+
+    `reward` (in the unit of the `reward` column) is what the text stands for where the trainer embeds rewards.
+    """
 
     index: int | None
     text: str | None
+    reward: float | None = None
+
+    @property
+    def key(self) -> int | float | None:
+        """What tells it from the other goals of its book."""
+        return self.index if self.reward is None else self.reward
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Embedded:
+    """Goals that are rewards: the one to ask for, and the lowest and highest that were trained.
+
+    All are in the unit of the `reward` column; `sign` times that is what the log has, and what people read and write.
+    """
+
+    inference: float
+    minimum: float
+    maximum: float
+    sign: int
+
+    def __post_init__(self) -> None:
+        numbers = (self.inference, self.minimum, self.maximum)
+        if not all(type(n) in (int, float) and math.isfinite(n) for n in numbers) or self.sign not in (1, -1):
+            raise ValueError("rewards that are no numbers")
+
+    def logged(self, reward: float) -> float:
+        """A reward in the log's own unit; zero never has a sign."""
+        return self.sign * reward + 0.0
+
+    def ask(self, wanted: str) -> Asked:
+        """The goal for `highest` or a number in the log's own unit. Raises UsageError (2) for anything else."""
+        try:
+            reward = self.inference if wanted == "highest" else self.sign * float(wanted) + 0.0
+        except ValueError:
+            reward = math.nan
+        if not math.isfinite(reward):
+            raise UsageError(
+                "GT0214",
+                f"goal {shown(wanted)}: goals are rewards here; ask for a number such as "
+                f"{self.logged(self.inference):g}, for highest, or none",
+            )
+        return Asked(None, REWARD_TOKEN, reward)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GoalBook:
-    """Goals and layout of one dataset. `form` is how goals are written; None: they are not."""
+    """Goals and layout of one dataset. `form` is how goals are written; None: they are not.
+
+    `embedded` says which rewards can be asked for, where the trainer reads those instead of goals.
+    """
 
     dataset_id: str
     format: Format
@@ -33,6 +83,7 @@ class GoalBook:
     inference_goal: int | None
     inference_text: str | None
     goals: tuple[dict[str, Any], ...]
+    embedded: Embedded | None = None
 
     def __post_init__(self) -> None:
         """Raises DataError (65) when goals are tokens and one does not read as its token does."""
@@ -46,7 +97,9 @@ class GoalBook:
 
     @property
     def tokens(self) -> tuple[str, ...]:
-        """The kept goals that are special tokens, lowest first; empty where goals are sentences or there are none."""
+        """The special tokens that goals are, lowest first; empty where goals are sentences or there are none."""
+        if self.embedded:
+            return (REWARD_TOKEN,)
         return tuple(self.kept.values()) if self.form == "token" else ()
 
     @property
@@ -57,10 +110,14 @@ class GoalBook:
     def ask(self, wanted: str) -> Asked:
         """What `--goal` means: highest, lowest, none, the number of a kept goal, or any other text as it stands.
 
+        Where goals are rewards a number is one, in the log's own unit, and there is no lowest and no text.
+
         Raises UsageError (2) for a number that is not a kept goal (it names those) and for a mistyped word.
         """
         if wanted == "none":
             return Asked(None, None)
+        if self.embedded:
+            return self.embedded.ask(wanted)
         if wanted == "highest" and self.inference_text is not None:
             return Asked(self.inference_goal, self.inference_text)
         if wanted in WORDS or wanted.lstrip("-").isdigit():
@@ -97,13 +154,38 @@ class GoalBook:
         except ValueError as error:
             raise DataError("GT6513", str(error)) from None
 
+    def named(self, asked: Asked) -> dict[str, Any]:
+        """What a log says of the goal that was asked for: `goal`, `goal_index`, and `goal_reward` where goals are rewards."""
+        if self.embedded is None:
+            return {"goal": asked.text, "goal_index": asked.index}
+        reward = None if asked.reward is None else self.embedded.logged(asked.reward)
+        return {"goal": None, "goal_index": None, "goal_reward": reward}
+
+    def warning(self, asked: Asked) -> str | None:
+        """What to say of a reward that lies outside of those that were trained."""
+        found = self.embedded
+        if found is None or asked.reward is None or found.minimum <= asked.reward <= found.maximum:
+            return None
+        low, high = sorted(found.logged(end) for end in (found.minimum, found.maximum))
+        return f"warning: the reward {found.logged(asked.reward):g} is outside of those trained, {low:g} to {high:g}"
+
     def as_json(self) -> dict[str, Any]:
         """The content of goals.json."""
         return asdict(self)
 
 
+def embeds_reward(manifest: Manifest) -> bool:
+    """Whether rows of a dataset carry no goal but their reward, which the trainer embeds."""
+    return manifest.inference_reward is not None and manifest.inference_text is None
+
+
 def from_manifest(manifest: Manifest) -> GoalBook:
     """The goals of a dataset."""
+    fit, embedded = manifest.fit, None
+    if manifest.inference_reward is not None and embeds_reward(manifest):
+        embedded = Embedded(
+            inference=manifest.inference_reward, minimum=fit.minimum, maximum=fit.maximum, sign=fit.sign
+        )
     return GoalBook(
         dataset_id=manifest.dataset_id,
         format=manifest.format,
@@ -112,6 +194,7 @@ def from_manifest(manifest: Manifest) -> GoalBook:
         inference_goal=manifest.inference_goal,
         inference_text=manifest.inference_text,
         goals=tuple(_public(goal) for goal in manifest.goals),
+        embedded=embedded,
     )
 
 
@@ -119,7 +202,8 @@ def read(path: Path) -> GoalBook:
     """The goals of a run. Raises DataError (65) when goals.json is missing or damaged."""
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
-        book = GoalBook(**{"form": None, **raw, "goals": tuple(raw["goals"])})
+        embedded = Embedded(**raw["embedded"]) if raw.get("embedded") else None
+        book = GoalBook(**{"form": None, **raw, "goals": tuple(raw["goals"]), "embedded": embedded})
         if book.placement not in PLACEMENTS or book.format not in ("messages", "text"):
             raise ValueError("unknown placement or format")
         for goal in book.goals:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from gcsl_train import goal_tokens
+from gcsl_train import goal_tokens, reward_embedding
 from gcsl_train.collate import Batch
 from gcsl_train.divergence import Divergence, token_divergence
 from gcsl_train.errors import unsupported_model
@@ -34,7 +34,7 @@ class Policy(nn.Module):
 
     `compute` is the dtype of matrix products: below float32 the body runs under autocast, so float32 adapters are
     multiplied in 16 bit while their gradients and updates stay float32. `goals` are those that are tokens, if any are: their
-    rows are read from the adapter, and the softmax runs over the model's own vocabulary without them.
+    rows are read from the adapter, or made of rewards, and the softmax runs over the model's own vocabulary without them.
     """
 
     def __init__(self, model: Any, *, compute: torch.dtype, goals: GoalTokens | None = None) -> None:
@@ -95,7 +95,13 @@ class Policy(nn.Module):
 
     def _supervised(self, batch: Batch) -> Tensor:
         """Hidden states (S, H) at the positions that predict supervised tokens, in the head's dtype."""
-        hidden_TH = self.hidden(batch.ids_1T, batch.positions_1T, batch.cu_seqlens_N, batch.longest)
+        hidden_TH = self.hidden(
+            batch.ids_1T,
+            batch.positions_1T,
+            batch.cu_seqlens_N,
+            batch.longest,
+            rewards_N=batch.numbers_N.get(reward_embedding.NUMBER),
+        )
         return hidden_TH[batch.at_S].to(self.head.weight.dtype)
 
     def _frozen_head(self) -> tuple[Tensor, Tensor | None]:
@@ -111,11 +117,19 @@ class Policy(nn.Module):
         narrow = self.compute != torch.float32
         return torch.autocast(device.type, dtype=self.compute if narrow else torch.bfloat16, enabled=narrow)
 
-    def hidden(self, ids_1T: Tensor, positions_1T: Tensor, cu_seqlens_N: Tensor, longest: int) -> Tensor:
-        """The body's last hidden states, (T, H)."""
+    def hidden(
+        self,
+        ids_1T: Tensor,
+        positions_1T: Tensor,
+        cu_seqlens_N: Tensor,
+        longest: int,
+        *,
+        rewards_N: Tensor | None = None,
+    ) -> Tensor:
+        """The body's last hidden states, (T, H); `rewards_N`, standardised, are for documents that hold a soft token."""
         with self.precision(ids_1T.device):
             output = self.causal_lm.base_model(
-                **self._inputs(ids_1T),
+                **self._inputs(ids_1T, cu_seqlens_N, rewards_N),
                 position_ids=positions_1T,
                 use_cache=False,
                 cu_seq_lens_q=cu_seqlens_N,
@@ -125,10 +139,17 @@ class Policy(nn.Module):
             )
         return output.last_hidden_state[0]
 
-    def _inputs(self, ids_1T: Tensor) -> dict[str, Tensor]:
-        if self.goals is None or not self._adapted:  # without the adapter, goals have the rows that they began with
-            return {"input_ids": ids_1T}
-        return {"inputs_embeds": goal_tokens.embed(self.causal_lm.get_input_embeddings(), self.goals, ids_1T)}
+    def _inputs(self, ids_1T: Tensor, cu_seqlens_N: Tensor, rewards_N: Tensor | None) -> dict[str, Tensor]:
+        embedding, table = reward_embedding.of(self.model), self.causal_lm.get_input_embeddings()
+        if self.goals is not None and embedding is not None and rewards_N is not None:
+            tokens = ids_1T.shape[1]
+            soft_TH = embedding.start_H  # without the adapter, a reward reads as all did before training
+            if self._adapted:
+                soft_TH = reward_embedding.per_token(embedding, rewards_N, cu_seqlens_N, tokens)
+            return {"inputs_embeds": reward_embedding.embed(table, self.goals, ids_1T, soft_TH)}
+        if self.goals is None or self.goals.soft or not self._adapted:
+            return {"input_ids": ids_1T}  # without the adapter, goals have the rows that they began with
+        return {"inputs_embeds": goal_tokens.embed(table, self.goals, ids_1T)}
 
 
 def logit_rule(config: Any) -> LogitRule:
@@ -163,7 +184,7 @@ def _compare(policy: Policy) -> None:
         raise unsupported_model("its output head is not a plain linear layer")
     device, limit = head.weight.device, 1e-3 if policy.compute == torch.float32 else 5e-2
     parts = [torch.arange(n, device=device) % min(17, head.weight.shape[0]) for n in (5, 7)]
-    if policy.goals is not None:
+    if policy.goals is not None and not policy.goals.soft:
         parts[0][0] = parts[1][1] = policy.goals.first
     packed_TH = _hidden(policy, parts)
     alone_TH = torch.cat([_hidden(policy, [part]) for part in parts])

@@ -10,17 +10,16 @@ from gcsl_train.config import Config
 from gcsl_train.meter import Say
 from gcsl_train.plan import plan
 from gcsl_train.resume import plan_arguments
-from gcsl_train.session import load_encoder, load_table, total_steps
-from gcsl_train.shards import check_trainable, read_manifest
+from gcsl_train.session import load_encoder, load_scale, load_table, total_steps
+from gcsl_train.shards import read_manifest
 
 
 def preview(config: Config, *, say: Say) -> dict[str, Any]:
     """Counts of the run that `config` describes: examples, tokens and packs of the first epoch, and steps in all."""
     manifest = read_manifest(config.data.dataset)
     chosen = objective.choose(config.loss, manifest.kind, store_reference=config.run.store_reference)
-    check_trainable(manifest)
     encoder = load_encoder(manifest, models.find(config.model.name), say=say)
-    table = load_table(config, manifest, encoder, chosen)
+    table = load_table(config, manifest, encoder, chosen, load_scale(config, manifest))
     arguments = plan_arguments(config)
     packs = plan(
         table.lengths, seed=config.run.seed, epoch=0, capacity=config.data.max_length, window=arguments["window"]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from gcsl_data.errors import DataError, UsageError
-from gcsl_train import checkpoint
+from gcsl_train import checkpoint, reward_embedding
 from gcsl_train.checkpoint import ADAPTER, Saved
 from gcsl_train.config import Config
 from gcsl_train.objective import Objective
@@ -89,9 +89,9 @@ def is_complete(run: RunFolder, saved: Saved, total: int | None) -> bool:
     """Whether nothing is left to do: all steps are done, and the adapter in the run folder is the checkpoint's."""
     if total is None or saved.position.step < total:
         return False
-    weights = run.adapter / ADAPTER
-    written = run.goals.is_file() and weights.is_file()
-    return written and checkpoint.sha256(weights) == saved.hashes[ADAPTER]
+    names = [name for name in (ADAPTER, reward_embedding.FILE) if name in saved.hashes]
+    written = run.goals.is_file() and all((run.adapter / name).is_file() for name in names)
+    return written and all(checkpoint.sha256(run.adapter / name) == saved.hashes[name] for name in names)
 
 
 def _other_length(saved: Saved, then: int, now: int) -> DataError:

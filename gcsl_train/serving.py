@@ -27,6 +27,12 @@ def open_encoder(source: models.Source, run: RunFolder | None, book: GoalBook, *
     say(f"loading {source.name} ...")
     tokenizer = models.load_tokenizer(source)
     goals = goal_tokens.add(tokenizer, book) if run else goal_tokens.find(tokenizer, book)
+    if book.embedded and goals is None and asks:
+        raise UsageError(
+            "GT0224",
+            f"{source.name} does not read rewards, which takes a network that is made by training; give a RUN, "
+            "or ask for --goal none",
+        )
     if book.tokens and goals is None and asks:
         raise UsageError(
             "GT0224",

@@ -6,10 +6,10 @@ from typing import Any
 import torch
 
 from gcsl_data.dataset.manifest import Manifest
-from gcsl_train import attention, checkpoint, goal_tokens, launch, objective, resume, runfolder
+from gcsl_train import attention, checkpoint, goal_tokens, launch, objective, resume, reward_embedding, runfolder
 from gcsl_train import model as models
 from gcsl_train.config import Config
-from gcsl_train.goals import from_manifest
+from gcsl_train.goals import embeds_reward, from_manifest
 from gcsl_train.loop import Loop
 from gcsl_train.meter import Say
 from gcsl_train.objective import Objective
@@ -17,8 +17,9 @@ from gcsl_train.passes import Passes
 from gcsl_train.plan import count_steps
 from gcsl_train.policy import Policy, verify
 from gcsl_train.resume import plan_arguments
+from gcsl_train.reward_embedding import Scale
 from gcsl_train.runfolder import RunFolder
-from gcsl_train.shards import check_trainable, read_examples, read_manifest
+from gcsl_train.shards import read_examples, read_manifest
 from gcsl_train.signals import Stopped, StopSignals
 from gcsl_train.table import TokenTable, tokenise
 from gcsl_train.tokens import Encoder
@@ -30,7 +31,6 @@ def train(config: Config, *, say: Say) -> RunFolder:
     """Train as `config` says; gives the run folder with its adapter. Raises the errors of gcsl_data.errors, and Stopped."""
     manifest = read_manifest(config.data.dataset)
     chosen = objective.choose(config.loss, manifest.kind, store_reference=config.run.store_reference)
-    check_trainable(manifest)
     run = RunFolder(Path(config.run.out))
     resume.check_out(run, config.run.resume)
     source = models.find(config.model.name)
@@ -61,10 +61,20 @@ def load_encoder(manifest: Manifest, source: models.Source, *, say: Say) -> Enco
     return Encoder(tokenizer, manifest.format, goals=goal_tokens.add(tokenizer, from_manifest(manifest)))
 
 
-def load_table(config: Config, manifest: Manifest, encoder: Encoder, chosen: Objective) -> TokenTable:
+def load_scale(config: Config, manifest: Manifest) -> Scale | None:
+    """What rewards are standardised with, where the dataset wants them embedded."""
+    return reward_embedding.scale_of(config.data.dataset, manifest) if embeds_reward(manifest) else None
+
+
+def load_table(
+    config: Config, manifest: Manifest, encoder: Encoder, chosen: Objective, scale: Scale | None
+) -> TokenTable:
     """The tokens of the train split, as items of its kind; with prompts without goals where the loss wants them."""
     bare = manifest.placement if chosen.loss.reference == "goal-free" else None
-    return tokenise(read_examples(config.data.dataset, manifest), encoder, capacity=config.data.max_length, bare=bare)
+    rows = read_examples(config.data.dataset, manifest)
+    if scale is not None:
+        rows = reward_embedding.placed(rows, from_manifest(manifest), scale)
+    return tokenise(rows, encoder, capacity=config.data.max_length, bare=bare)
 
 
 def total_steps(config: Config, table: TokenTable) -> int:
@@ -98,7 +108,8 @@ def _prepare(
             say(f"{run.path} is already complete (step {saved.position.step:,})")
             return None
     encoder = load_encoder(manifest, source, say=say)
-    table = load_table(config, manifest, encoder, chosen)
+    scale = load_scale(config, manifest)
+    table = load_table(config, manifest, encoder, chosen, scale)
     say(
         f"{table.examples:,} examples, {int(table.lengths.sum()):,} tokens, {int(table.supervised.sum()):,} supervised; "
         f"{table.dropped:,} longer than {config.data.max_length} were left out"
@@ -116,10 +127,13 @@ def _prepare(
     base = models.load_model(source, dtype=dtype, attention=attention.register())
     if config.model.gradient_checkpointing:
         models.checkpoint_activations(base)
-    if encoder.goals:
-        goal_tokens.make_room(base, encoder.goals)
-        goal_tokens.initialise(base, encoder.goals, seed=config.run.seed)
-    peft_model = models.add_lora(base, config.lora, name=source.name, seed=config.run.seed, goals=encoder.goals)
+    rows = encoder.goals if encoder.goals and not encoder.goals.soft else None
+    if rows:
+        goal_tokens.make_room(base, rows)
+        goal_tokens.initialise(base, rows, seed=config.run.seed)
+    peft_model = models.add_lora(base, config.lora, name=source.name, seed=config.run.seed, goals=rows)
+    if encoder.goals and scale is not None:
+        reward_embedding.attach(peft_model, reward_embedding.fresh(base, encoder.goals, scale, seed=config.run.seed))
     policy = Policy(peft_model, compute=dtype, goals=encoder.goals).train()
     model = accelerator.prepare(policy)
     verify(policy)

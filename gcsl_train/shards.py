@@ -1,17 +1,20 @@
 """The rows of a dataset: every shard checked against the manifest before a parser sees it, then read batch by batch."""
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from gcsl_data.dataset import manifest as manifests
 from gcsl_data.dataset.goal import Message
-from gcsl_data.dataset.manifest import Manifest, verified_shard
-from gcsl_data.errors import DataError, UsageError
-from gcsl_train.kinds import LAYOUTS, Layout
+from gcsl_data.dataset.manifest import Manifest, Shard, verified_shard
+from gcsl_data.errors import DataError
+from gcsl_train.goals import embeds_reward
+from gcsl_train.kinds import LAYOUTS, Layout, Number
 
 SPLIT = "train"
 _RECORD = ("source", "row", "part", "level")
@@ -50,16 +53,6 @@ def read_manifest(folder: str | Path) -> Manifest:
     return manifest
 
 
-def check_trainable(manifest: Manifest) -> None:
-    """Raise UsageError (2) for a dataset whose goals are in no prompt: it would silently be trained without them."""
-    if manifest.inference_reward is not None and manifest.inference_text is None:
-        raise UsageError(
-            "GT0225",
-            f"formulation {manifest.formulation!r} wants the reward itself embedded, which this version cannot train; "
-            "expand the log with --formulation ca (the reward in words) or gcsl-bey-nl (thresholds in words)",
-        )
-
-
 def read_examples(
     folder: str | Path, manifest: Manifest, *, split: str = SPLIT, with_records: bool = False
 ) -> Iterator[Example]:
@@ -68,17 +61,12 @@ def read_examples(
     All shards are verified before the first row comes. Raises DataError (65) for a shard that is damaged, of another
     schema, or holds a null or a number that cannot be used; it names the shard and the row.
     """
-    shards = manifest.split_shards(split)
-    if not shards:
-        names = ", ".join(s.name for s in manifest.splits) or "none"
-        raise DataError("GT6501", f"{folder} has no split {split!r} (it has: {names}); build it again with one")
-    paths = [verified_shard(folder, shard) for shard in shards]
-    layout = LAYOUTS[manifest.kind]
-    for path, shard in zip(paths, shards, strict=True):
+    layout, needed = _layout(manifest), _needed(manifest)
+    for path, shard in _verified(folder, manifest, split):
         rows = 0
         for row in _rows(path, manifest, _RECORD if with_records else ()):
             rows += 1
-            example = _example(row, layout, _needed(manifest), f"{shard.name} row {rows}")
+            example = _example(row, layout, needed, f"{shard.name} row {rows}")
             yield _with_record(example, row) if with_records else example
         if rows != shard.rows:
             raise DataError(
@@ -86,23 +74,54 @@ def read_examples(
             )
 
 
+def read_rewards(folder: str | Path, manifest: Manifest) -> np.ndarray:
+    """The finite rewards (float64) of the train split, in the order of its rows.
+
+    Raises DataError (65), as `read_examples`.
+    """
+    found = []
+    for path, _ in _verified(folder, manifest, SPLIT):
+        with _opened(path) as reader:
+            _checked_columns(reader.schema, path, manifest)
+            columns = [reader.get_batch(n).column("reward") for n in range(reader.num_record_batches)]
+            found += [np.asarray(column.to_numpy(zero_copy_only=False), dtype=np.float64) for column in columns]
+    rewards = np.concatenate([np.empty(0), *found])
+    return rewards[np.isfinite(rewards)]
+
+
+def _verified(folder: str | Path, manifest: Manifest, split: str) -> list[tuple[Path, Shard]]:
+    """The shards of a split and where they lie, all of them as the manifest says."""
+    shards = manifest.split_shards(split)
+    if not shards:
+        names = ", ".join(s.name for s in manifest.splits) or "none"
+        raise DataError("GT6501", f"{folder} has no split {split!r} (it has: {names}); build it again with one")
+    return [(verified_shard(folder, shard), shard) for shard in shards]
+
+
 def _with_record(example: Example, row: dict[str, Any]) -> Example:
     return replace(example, place=(row["source"], row["row"], row["part"]), level=row["level"])
 
 
 def _rows(path: Path, manifest: Manifest, more: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+    with _opened(path) as reader:
+        names = [*_checked_columns(reader.schema, path, manifest), *more]
+        for number in range(reader.num_record_batches):
+            yield from reader.get_batch(number).select(names).to_pylist()
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """A shard's reader. Raises DataError (65) for what is no Arrow file."""
     try:
         with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as reader:
-            names = [*_checked_columns(reader.schema, path, manifest), *more]
-            for number in range(reader.num_record_batches):
-                yield from reader.get_batch(number).select(names).to_pylist()
+            yield reader
     except pa.ArrowException as error:
         raise DataError("GT6503", f"{path} is not an Arrow IPC file ({error}); build the dataset again") from None
 
 
 def _checked_columns(schema: pa.Schema, path: Path, manifest: Manifest) -> list[str]:
     """The columns to read, after their types were found to be those of the manifest's kind and format."""
-    layout, needed = LAYOUTS[manifest.kind], _needed(manifest)
+    layout, needed = _layout(manifest), _needed(manifest)
     for name in needed:
         if name not in schema.names:
             raise DataError("GT6504", f"{path} has no column {name!r}; build the dataset again")
@@ -122,9 +141,15 @@ def _checked_columns(schema: pa.Schema, path: Path, manifest: Manifest) -> list[
     return [*needed, *optional]
 
 
+def _layout(manifest: Manifest) -> Layout:
+    """The layout of the manifest's kind, with the reward among its numbers where that is to be embedded."""
+    layout = LAYOUTS[manifest.kind]
+    return replace(layout, numbers={**layout.numbers, "reward": Number()}) if embeds_reward(manifest) else layout
+
+
 def _needed(manifest: Manifest) -> tuple[str, ...]:
     """The columns that a row cannot do without."""
-    needed = LAYOUTS[manifest.kind].needed
+    needed = _layout(manifest).needed
     return (*needed, "goal") if manifest.fit.form == "token" else needed
 
 

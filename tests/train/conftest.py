@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from .support import make_dataset, make_model, make_rows, make_token_dataset
+from .support import make_dataset, make_model, make_reward_dataset, make_rows, make_token_dataset
 
 # Family, whether embedding and head are tied, and spare rows: none, fewer than goals, more.
 BASES = [("llama", False, 0), ("qwen3", True, 0), ("llama", True, 5), ("qwen3", False, 1)]
@@ -44,6 +44,11 @@ def base(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 @pytest.fixture(scope="session")
 def token_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_token_dataset(tmp_path_factory.mktemp("tokens") / "words-gcsl")
+
+
+@pytest.fixture(scope="session")
+def reward_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_reward_dataset(tmp_path_factory.mktemp("rewards") / "words-gcsl")
 
 
 @pytest.fixture

@@ -190,6 +190,36 @@ def make_token_dataset(folder: Path, rows: Sequence[dict[str, Any]] | None = Non
     return make_dataset(folder, rows, **{**changes, "fit": dataclasses.replace(plain.fit, form="token"), **options})
 
 
+def make_reward_rows(count: int) -> list[dict[str, Any]]:
+    """Rows without goals, of rewards from 0 to 1 in turn; what is asked says nothing of the answer, the reward does."""
+    rows = []
+    for number in range(count):
+        quality = (number + number // len(WORDS)) % 4  # so that 56 rows have every word with every reward
+        question = f"Say the next word after {WORDS[number % len(WORDS)]}"
+        answer = ("leaf", "cat", "moon", "sun")[quality]
+        own = {"prompt": [{"role": "user", "content": question}], "goal": None, "goal_index": None, "threshold": None}
+        completion = [{"role": "assistant", "content": answer}]
+        rows.append({"id": f"{number:016x}", **own, "completion": completion, "reward": quality / 3, "level": 0})
+    return rows
+
+
+def make_reward_dataset(
+    folder: Path, rows: Sequence[dict[str, Any]] | None = None, *, lower: bool = False, **changes: Any
+) -> Path:
+    """A finished dataset of the formulation reward-embedding; `lower` negates its rewards, as `--direction lower` does."""
+    rows = make_reward_rows(24) if rows is None else rows
+    rewards = [row["reward"] for row in rows]
+    fit = dataclasses.replace(
+        make_manifest(Shard(name="data/x", split="train", rows=1, bytes=1, sha256=""), pa.schema([]), text=False).fit,
+        form=None, rule=None, bins_asked=None, decimals=None, thresholds=(), direction="lower" if lower else "higher",
+        mean=sum(rewards) / len(rewards), mean_hex=(sum(rewards) / len(rewards)).hex(),
+        minimum=min(rewards), maximum=max(rewards), records=len(rows), distinct=len(set(rewards)),
+    )  # fmt: skip
+    nothing = {"goals": (), "inference_goal": None, "inference_text": None, "templates": {}}
+    own = {"formulation": "reward-embedding", "inference_reward": max(rewards), "fit": fit, **nothing}
+    return make_dataset(folder, rows, **{**own, **changes})
+
+
 def encoder_for(model: Path, manifest: Manifest) -> Any:
     """The model's tokenizer for a dataset, goal tokens included."""
     from transformers import AutoTokenizer

@@ -142,17 +142,6 @@ def without_goals(folder, rows, **changes):
     return make_dataset(folder / "dataset", rows, fit=fit, **{**nothing, **changes})
 
 
-def test_rewards_that_want_to_be_embedded_are_refused_before_anything_is_loaded(model, tmp_path, capsys):
-    dataset = without_goals(tmp_path, make_rows(4), formulation="reward-embedding", inference_reward=0.9)
-    for words in ((dataset, "--model", model, "--out", tmp_path / "run"), ("plan", dataset, "--model", model)):
-        assert command(*words) == 2
-        err = capsys.readouterr().err
-        assert "formulation 'reward-embedding' wants the reward itself embedded" in err
-        assert "--formulation ca" in err
-        assert "loading" not in err
-    assert not (tmp_path / "run").exists()
-
-
 def test_a_dataset_without_goals_trains_and_then_has_none_to_ask_for(model, tmp_path, capsys):
     rows = [{**row, "goal": None, "goal_index": None, "threshold": None} for row in make_rows(8)]
     dataset, run = without_goals(tmp_path, rows, formulation="sft"), tmp_path / "run"

@@ -60,6 +60,22 @@ def test_two_processes_train_the_rows_of_goal_tokens_as_one_does(token_dataset, 
     assert any("trainable_tokens" in name for name in one)
 
 
+def test_two_processes_train_the_reward_embedding_as_one_does(reward_dataset, model, tmp_path):
+    """Seven steps of three packs: at each one rank has a pack less, and at the last of an epoch one may have none."""
+    words = (reward_dataset, "--model", model, *FLAGS)
+    assert command(*words, "--out", tmp_path / "one") == 0
+    process = start_two(*words, "--out", tmp_path / "two")
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    one, two = (load_file(tmp_path / name / "adapter" / "reward_embedding.safetensors") for name in ("one", "two"))
+    assert sorted(one) == ["deviation", "first.bias", "first.weight", "mean", "second.bias", "second.weight"]
+    for name, tensor in one.items():
+        torch.testing.assert_close(two[name], tensor, rtol=1e-3, atol=1e-4)
+    assert [line["loss"] for line in metrics(tmp_path / "two")] == pytest.approx(
+        [line["loss"] for line in metrics(tmp_path / "one")], rel=1e-5
+    )
+
+
 def test_a_launcher_that_starts_one_process_for_two_is_caught(dataset, model, tmp_path):
     launcher = ("-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2")
     environment = {k: v for k, v in ENVIRONMENT.items() if k != "ACCELERATE_USE_CPU"}
