@@ -60,7 +60,7 @@ def evaluate(
     manifest = read_manifest(data)
     if manifest.kind != "examples":
         name = Path(data).name
-        raise UsageError("GT0229", f"evaluate scores records of kind 'examples', {name} is of kind {manifest.kind!r}")
+        raise UsageError("GT0232", f"evaluate scores records of kind 'examples', {name} is of kind {manifest.kind!r}")
     folder = RunFolder(Path(run)) if run is not None else None
     if folder:
         folder.check_here()
