@@ -1,8 +1,6 @@
 """examples/recipes: each file says how the data is made and how it is trained on, and both programs do what it says."""
 
 import json
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
@@ -61,17 +59,3 @@ def test_a_typo_in_either_half_is_an_error(model: Path, tmp_path: Path) -> None:
     assert outcome.status == 78
     assert "no part 'lorra'" in outcome.errors[0]
     assert command("data", "--model", model, "--config", tmp_path / "my.toml", "--out", tmp_path / "run") == 2
-
-
-def test_one_table_has_a_line_for_each_method(model: Path, tmp_path: Path) -> None:
-    sizes = ("--steps", "2", "--max-length", "4096", "--records", "3", "--out", str(tmp_path / "out"))
-    words = (sys.executable, ROOT / "scripts" / "compare", "--model", model, "--recipes", "gcsl-bey-nl,dpo", *sizes)
-
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
-
-    assert done.returncode == 0, done.stderr
-    assert [line.split()[0] for line in done.stdout.splitlines()[2:]] == ["untrained", "gcsl-bey-nl", "dpo"]
-    _, goals, pairs = json.loads((tmp_path / "out" / "table.json").read_text())
-    assert goals["gap"] == pytest.approx(goals["lowest"] - goals["highest"])
-    assert pairs["first_loss"] == pytest.approx(0.6931, abs=1e-4)  # log 2: at first the model is its own reference
-    assert pairs["gap"] is None

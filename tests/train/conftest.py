@@ -1,7 +1,6 @@
 """Fixtures of the trainer's tests. Models are random and tiny unless a test says `real_model`."""
 
 import importlib.util
-import os
 from pathlib import Path
 
 import pytest
@@ -10,10 +9,6 @@ from .support import make_dataset, make_model, make_reward_dataset, make_rows, m
 
 # Family, whether embedding and head are tied, and spare rows: none, fewer than goals, more.
 BASES = [("llama", False, 0), ("qwen3", True, 0), ("llama", True, 5), ("qwen3", False, 1)]
-
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
-# Threads that wait for each other crawl when cores are shared, and tiny models gain nothing from a second one.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")
