@@ -46,6 +46,7 @@ def test_every_module_template_and_schema_is_in_the_wheel(wheel: Path) -> None:
     assert names == expected
     assert {name for name in names if name.endswith(".j2")} >= {"gcsl_data/templates/code.j2"}
     assert {name for name in names if name.endswith(".json")} >= {"gcsl_data/schemas/manifest.schema.json"}
+    assert {name for name in names if name.endswith(".toml")} >= {"gcsl_data/schemas/logs/mercury.toml"}
 
 
 def test_the_wheel_carries_licence_and_programs(wheel: Path) -> None:
@@ -78,5 +79,7 @@ def test_an_installed_wheel_finds_its_templates_and_schemas_from_anywhere(wheel:
     assert Path(where.stdout.strip()).is_relative_to(installed)
     packaged = {p.stem: p.read_text(encoding="utf-8") for p in (REPOSITORY / "templates").glob("*.j2")}
     assert {card["name"]: card["text"] for card in run("templates")["templates"]} == packaged
+    presets = {p.stem for p in (REPOSITORY / "schemas" / "logs").glob("*.toml")}
+    assert {preset["name"] for preset in run("schema", "logs")["presets"]} == presets
     assert run("expand", "log.csv", "--template", "at_least")["output"] == "log-gcsl"
     assert run("check", "log-gcsl")["findings"] == []
