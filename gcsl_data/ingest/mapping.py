@@ -22,16 +22,16 @@ from gcsl_data.columns import (
 from gcsl_data.errors import DataError, UsageError
 from gcsl_data.fit import Direction
 from gcsl_data.hashing import prompt_hash
-from gcsl_data.ingest.conversations import is_messages, split_conversation
+from gcsl_data.ingest.conversations import is_messages
 from gcsl_data.ingest.explain import UNREADABLE, explain
-from gcsl_data.ingest.expressions import Columns, expression, names_of, require_own_names
+from gcsl_data.ingest.expressions import Columns, names_of, require_own_names
 from gcsl_data.ingest.fault import DECODING_REASONS
+from gcsl_data.ingest.fields import field, logged_reward, prompt_and_response, says
 from gcsl_data.ingest.inputs import Log
 from gcsl_data.ingest.offers import missing_field
 from gcsl_data.ingest.shapes.registry import reshape
-from gcsl_data.ingest.shapes.settings import ShapeStage, Sql
+from gcsl_data.ingest.shapes.settings import ShapeStage
 from gcsl_data.ingest.shapes.shaped import Shaped
-from gcsl_data.ingest.shapes.variants import chosen
 from gcsl_data.ingest.sql import without
 from gcsl_data.recipe import RecordStage
 from gcsl_data.stages.rewards import numeric, reward, unread_reason
@@ -80,26 +80,25 @@ def to_records(log: Log, stage: RecordStage, shape: ShapeStage = NO_SHAPE) -> tu
     shaped = _shaped(log, scanned, schema, shape)
     _require_whole_fields(log, stage, shape)
     frame, schema = shaped.columns.frame, shaped.columns.schema
-    prompt, response = _prompt_and_response(stage, shaped)
+    prompt, response = prompt_and_response(stage, shaped)
     rewards = stage.rewards or ("reward",)
     frame = frame.select(
         prompt=prompt,
         response=response,
-        **{_LOGGED + name: _reward(name, stage, shaped) for name in rewards},
-        group=_field("group", stage, shaped).cast(pl.String) if _says("group", stage, shaped) else None,
+        **{_LOGGED + name: logged_reward(name, stage, shaped) for name in rewards},
+        group=field("group", stage, shaped).cast(pl.String) if says("group", stage, shaped) else None,
         source=pl.lit(log.uri),
         log=pl.lit(log.uri),
         row=pl.col(ROW_INDEX).cast(pl.Int64),
         part=pl.col(PART_INDEX) if PART_INDEX in schema else pl.lit(0, pl.Int32),
         shape_fault=pl.col(SHAPE_FAULT) if SHAPE_FAULT in schema else pl.lit(None, pl.String),
-        **({TIME: _field("time", stage, shaped)} if _says("time", stage, shaped) else {}),
+        **({TIME: field("time", stage, shaped)} if says("time", stage, shaped) else {}),
         **{name: pl.col(name) if name in schema else None for name in stage.keep},
     )
     if log.faults.blank:
         frame = frame.filter(~pl.col("row").is_in(log.faults.blank))
-    if (
-        log.faults.rows and PART_INDEX in schema
-    ):  # a row that cannot be decoded counts once, whatever it might have held
+    # A row that cannot be decoded counts once, whatever it might have held.
+    if log.faults.rows and PART_INDEX in schema:
         frame = frame.filter((pl.col("part") == 0) | ~pl.col("row").is_in([*log.faults.rows]))
     types = _resolved(frame, schema, log.uri)
     if labels := [name for name in ("prompt", "response") if types[name] in (pl.Categorical, pl.Enum)]:
@@ -232,57 +231,14 @@ def _require_whole_fields(log: Log, stage: RecordStage, shape: ShapeStage) -> No
         try:
             shaped = _shaped(log, pl.LazyFrame(schema=rest), rest, shape)
             asked = [
-                *_prompt_and_response(stage, shaped),
-                *(_reward(name, stage, shaped) for name in stage.rewards or ["reward"]),
-                *(_field(name, stage, shaped) for name in ("group", "time") if _says(name, stage, shaped)),
+                *prompt_and_response(stage, shaped),
+                *(logged_reward(name, stage, shaped) for name in stage.rewards or ["reward"]),
+                *(field(name, stage, shaped) for name in ("group", "time") if says(name, stage, shaped)),
             ]
             shaped.columns.frame.select(one.alias(str(n)) for n, one in enumerate(asked)).collect_schema()
         except (DataError, pl.exceptions.PolarsError):
             said = " and ".join(mixed.places(log.format.unit))
             raise DataError("GD1215", f"{log.uri}: the field {mixed.name!r} is {said}; make it one type") from None
-
-
-def _prompt_and_response(stage: RecordStage, shaped: Shaped) -> tuple[pl.Expr, pl.Expr]:
-    if "messages" not in stage.map and "messages" not in shaped.variants:
-        return _field("prompt", stage, shaped), _field("response", stage, shaped)
-    for name in ("prompt", "response"):
-        if name in stage.map or name in shaped.variants:
-            raise UsageError("GD0204", f"--map {name} and --map messages both say what the {name} is; give one of them")
-    return split_conversation(_field("messages", stage, shaped))
-
-
-def _reward(name: str, stage: RecordStage, shaped: Shaped) -> pl.Expr:
-    """The logged reward, or that of one aspect, which may be called like anything."""
-    if name in stage.rewards:
-        return expression(name, stage.rewards[name], shaped.columns, flag="--reward")
-    return _field(name, stage, shaped)
-
-
-def _field(name: str, stage: RecordStage, shaped: Shaped) -> pl.Expr:
-    """What a record field is: as each variant says, else as mapped, else as the shape has it, else the column of its name."""
-    if name not in shaped.variants:
-        return _unvaried(name, stage.map.get(name), shaped)
-    said = shaped.variants[name]
-    is_whole = all(own is not None for own in said)
-    if name in stage.map and is_whole:
-        raise UsageError(
-            "GD0262",
-            f"--map {name}: shape.variants says the {name} of each variant; change it there (that of a preset in a copy: "
-            "gcsl-data schema logs NAME > my.toml, then --preset my.toml)",
-        )
-    rest = pl.lit(None) if is_whole else _unvaried(name, stage.map.get(name), shaped)
-    return chosen(name, [rest if own is None else own for own in said], shaped.columns)
-
-
-def _unvaried(name: str, sql: Sql | None, shaped: Shaped) -> pl.Expr:
-    if sql is None and name in shaped.fields:
-        return shaped.fields[name]
-    return expression(name, sql, shaped.columns)
-
-
-def _says(name: str, stage: RecordStage, shaped: Shaped) -> bool:
-    """Whether anything says what this field is, beyond a column that happens to be called like it."""
-    return name in stage.map or name in shaped.fields or name in shaped.variants
 
 
 def _resolved(frame: pl.LazyFrame, schema: pl.Schema, uri: str) -> pl.Schema:

@@ -32,7 +32,7 @@ ingest.shapes.shaped ingest.shapes.chats ingest.shapes.types
 ingest.shapes.turns ingest.shapes.variants ingest.shapes.transcripts
 ingest.shapes.records ingest.shapes.sequences ingest.shapes.trees
 ingest.shapes.registry
-ingest.explain ingest.rejects stages.bins stages.ranks stages.rewards stages.splits stages.template_syntax
+ingest.explain ingest.fields ingest.rejects stages.bins stages.ranks stages.rewards stages.splits stages.template_syntax
 ingest.mapping ingest stages.checks stages.normalise stages.snap stages.thresholds engines frozen
 stages.normalise_groups stages.fitting stages.templates stages.goal_filter stages.builders.built stages.builders.smoothing
 stages.builders.advantage stages.builders.pairs stages.builders.unpaired stages.builders.negatives stages.builders.best

@@ -11,6 +11,7 @@ from gcsl_data.engines.local import LocalEngine
 from gcsl_data.ingest.inputs import find_logs
 from gcsl_data.plan import make_plan
 from gcsl_data.recipe import resolve
+from gcsl_data.stages.formulations import FORMULATIONS as REGISTRY
 
 Rows = dict[str, list[dict[str, Any]]]
 
@@ -97,17 +98,7 @@ def test_duckdb_queries_it(dataset: Path, expected: Rows) -> None:
     assert best == [(load(dataset).inference_goal, len(expected["train"]))]
 
 
-FORMULATIONS = (
-    "gcsl-bey-nl",
-    "gcsl-bey-snl",
-    "gcsl-bey",
-    "gcsl-nl",
-    "gcsl",
-    "ca",
-    "reward-embedding",
-    "sft-aug",
-    "sft",
-)
+FORMULATIONS = tuple(name for name, one in REGISTRY.items() if one.builder is None)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

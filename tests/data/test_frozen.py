@@ -10,23 +10,14 @@ import pytest
 from gcsl_data.audit.contract import check_dataset
 from gcsl_data.dataset.manifest import load
 from gcsl_data.errors import DataError
+from gcsl_data.stages.formulations import FORMULATIONS as REGISTRY
 
 from . import reference
 from .support import Outcome, examples, expand, gcsl_data, make_rows, write_jsonl
 
 FIRST = [i / 100 for i in range(100)]
 SECOND = [0.05, 0.6, 0.61, 0.8, 0.8, 0.95, 1.2, -3.0]  # other shares, and rewards beyond all of the first log
-FORMULATIONS = (
-    "gcsl-bey-nl",
-    "gcsl-bey-snl",
-    "gcsl-bey",
-    "gcsl-nl",
-    "gcsl",
-    "ca",
-    "reward-embedding",
-    "sft-aug",
-    "sft",
-)
+FORMULATIONS = tuple(name for name, one in REGISTRY.items() if one.builder is None)
 
 
 @pytest.fixture
