@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from gcsl_data.columns import OURS, ROW_INDEX
+from gcsl_data.columns import OURS
 from gcsl_data.errors import DataError, UsageError, shown
 from gcsl_data.ingest.fault import Mixed
 from gcsl_data.ingest.offers import missing_field, offer
@@ -96,8 +96,3 @@ def require_own_names(names: Iterable[str], uri: str) -> None:
             raise DataError(
                 "GD1223", f"{uri}: the column {name!r} is called like those that gcsl makes itself; rename it"
             )
-
-
-def names_of(columns: Columns) -> list[str]:
-    """The log's own columns."""
-    return [name for name in columns.schema if name != ROW_INDEX]

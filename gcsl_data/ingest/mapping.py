@@ -24,7 +24,7 @@ from gcsl_data.fit import Direction
 from gcsl_data.hashing import prompt_hash
 from gcsl_data.ingest.conversations import is_messages
 from gcsl_data.ingest.explain import UNREADABLE, explain
-from gcsl_data.ingest.expressions import Columns, names_of, require_own_names
+from gcsl_data.ingest.expressions import Columns, require_own_names
 from gcsl_data.ingest.fault import DECODING_REASONS
 from gcsl_data.ingest.fields import field, logged_reward, prompt_and_response, says
 from gcsl_data.ingest.inputs import Log
@@ -70,7 +70,7 @@ def to_records(log: Log, stage: RecordStage, shape: ShapeStage = NO_SHAPE) -> tu
     scanned, schema = _scanned(log)
     if log.records is not None:
         return _canonical(scanned, schema, stage, shape, log), ()
-    require_own_names(names_of(Columns(scanned, schema, log.uri, log.format.unit)), log.uri)
+    require_own_names((name for name in schema if name != ROW_INDEX), log.uri)
     if log.faults.rows and len(schema) == 1:
         row, fault = next(iter(log.faults.rows.items()))
         raise DataError(
@@ -210,7 +210,7 @@ def _shaped(log: Log, scanned: pl.LazyFrame, schema: pl.Schema, shape: ShapeStag
     items = None
     if log.items:
         items = Columns(*_scanned(log.items), log.items.uri, log.items.format.unit, log.items.faults.mixed)
-        require_own_names(names_of(items), items.uri)
+        require_own_names((name for name in items.schema if name != ROW_INDEX), items.uri)
     try:
         return reshape(columns, shape, items=items, has_records=log.has_records)
     except pl.exceptions.PolarsError as error:
