@@ -46,7 +46,7 @@ def asked_goal(
     if fit.form == "attributes":
         if index is not None or scale is not None or value is not None:
             raise UsageError(
-                "GD0263",
+                "GD0267",
                 f"the goal is a string of attributes such as {manifest.inference_text}; ask for another as it stands",
             )
         return Asked(manifest.inference_text, None, None, extrapolates=False)

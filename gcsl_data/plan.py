@@ -158,7 +158,7 @@ def make_plan(logs: tuple[Log, ...], recipe: Recipe) -> Plan:
             "use gcsl-bey-nl, gcsl-bey-snl, gcsl-bey, gcsl, sft-aug or steerlm, or map one of them",
         )
     if aspects and recipe.bins.ties == "rank":
-        raise UsageError("GD0254", f"--ties rank cuts one reward, and there are {len(aspects)}; use merge or spread")
+        raise UsageError("GD0266", f"--ties rank cuts one reward, and there are {len(aspects)}; use merge or spread")
     is_text = records.collect_schema()["prompt"] == pl.String
     if recipe.output.format == "text" and not is_text:
         raise UsageError("GD0206", "--format text needs plain-text prompts, and these are chat messages; leave it out")
