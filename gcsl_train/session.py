@@ -6,6 +6,7 @@ from typing import Any
 import torch
 
 from gcsl_data.dataset.manifest import Manifest
+from gcsl_data.errors import one_line
 from gcsl_train import attention, checkpoint, goal_tokens, launch, objective, resume, reward_embedding, runfolder
 from gcsl_train import model as models
 from gcsl_train.config import Config
@@ -19,7 +20,7 @@ from gcsl_train.policy import Policy, verify
 from gcsl_train.resume import plan_arguments
 from gcsl_train.reward_embedding import Scale
 from gcsl_train.runfolder import RunFolder
-from gcsl_train.shards import read_examples, read_manifest
+from gcsl_train.shards import read_examples, read_manifest, unnamed
 from gcsl_train.signals import Stopped, StopSignals
 from gcsl_train.table import TokenTable, tokenise
 from gcsl_train.tokens import Encoder
@@ -39,6 +40,8 @@ def train(config: Config, *, say: Say) -> RunFolder:
         if not accelerator.is_main_process:
             say = _silent
         say(_settings(config))
+        if extra := unnamed(config.data.dataset, manifest):
+            say(one_line(f"warning: the manifest does not name {', '.join(extra)}, so nothing of that is read"))
         loop = _prepare(config, chosen, manifest, source, run, accelerator, say)
         accelerator.wait_for_everyone()  # until here every rank could see the folder as it was
         stopped = None
