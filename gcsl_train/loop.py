@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from gcsl_data.errors import TrainingError
-from gcsl_train import adapter, checkpoint, reference
+from gcsl_train import adapter, checkpoint, failures, reference
 from gcsl_train.checkpoint import Position
 from gcsl_train.config import Config
 from gcsl_train.goals import GoalBook
@@ -34,7 +33,6 @@ from gcsl_train.tokens import Encoder
 
 # float16 gradients below 6e-8 vanish; this factor is taken out again before clipping. Other dtypes do not need it.
 _LOSS_FACTORS = {torch.float16: 1024.0}
-_NAMED_ROWS = 5
 
 
 @dataclass(kw_only=True)
@@ -93,6 +91,8 @@ class Loop:
             )
 
     def _steps(self, position: Position, meter: Meter, signals: StopSignals) -> None:
+        if position.step >= self.total:
+            return
         run, data = self.config.run, self.config.data
         plan = steps(
             self.table.lengths,
@@ -161,8 +161,15 @@ class Loop:
         self.loss_state = statistic.carry(self.loss_state, self.accelerator.reduce(sums, reduction="sum").tolist())
 
     def _pack(self, step: int, number: int, pack: Pack, divisor: int, sums: Sums) -> list[str]:
-        """Forward and backward of one pack; adds to `sums` and gives the ids of rows whose loss is not finite."""
+        """Forward and backward of one pack; adds to `sums` and gives the ids of rows whose loss is not finite.
+
+        Raises ResourceError (71), which says how large the pack is, when memory does not hold it.
+        """
         self._seed(step, number)
+        with failures.memory(step, self.table, pack, self.run_folder.checkpoints):
+            return self._learned(pack, divisor, sums)
+
+    def _learned(self, pack: Pack, divisor: int, sums: Sums) -> list[str]:
         scored, scores = self.passes.learning(self.model, pack, self.loss_state)
         outcome = self.objective.total(scored)
         # Data parallelism averages gradients over ranks; times world and over the step's divisor makes that its mean.
@@ -191,7 +198,7 @@ class Loop:
             parameter.grad /= self._loss_factor
         norm = float(torch.nn.utils.clip_grad_norm_(parameters, self.config.optim.clip))
         if not (math.isfinite(loss) and math.isfinite(norm)):
-            raise self._not_finite(step, loss, norm, suspects)
+            raise failures.not_finite(step.number, loss, norm, suspects, self.run_folder.checkpoints)
         optim = self.config.optim
         lr = rate(step.number, total=self.total, peak=optim.learning_rate, warmup=optim.warmup, schedule=optim.schedule)
         for group in self.optimizer.param_groups:
@@ -199,16 +206,6 @@ class Loop:
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         return norm, lr
-
-    def _not_finite(self, step: Step, loss: float, norm: float, suspects: list[str]) -> TrainingError:
-        rows = ", ".join(suspects[:_NAMED_ROWS]) + (f" and {n} more" if (n := len(suspects) - _NAMED_ROWS) > 0 else "")
-        last = checkpoint.newest(self.run_folder.checkpoints)
-        kept = f"the last checkpoint is {last}" if last else "there is no checkpoint yet"
-        return TrainingError(
-            "GT7001",
-            f"step {step.number}: loss {loss}, gradient norm {norm}; the step was not taken (rows {rows}); {kept}; "
-            "lower --learning-rate or leave these rows out",
-        )
 
     def _resume(self) -> Position:
         if self.saved is None:

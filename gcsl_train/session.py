@@ -102,6 +102,7 @@ def _prepare(
         "objective": chosen,
         "dataset_id": manifest.dataset_id,
         "sha256": sha256,
+        "tokens": None,
         "dtype": str(dtype),
     }
     if saved:
@@ -123,11 +124,13 @@ def _prepare(
             f"warning: {share:.0%} of the examples are left out; raise --max-length (the longest has {table.longest_seen:,})"
         )
     total = total_steps(config, table)
+    identity["tokens"] = table.sha256()
     if saved:
         resume.compare(saved, resume.fingerprint(config, **identity, total=total))
         say(f"resuming after step {saved.position.step} from {saved.path}")
     say(f"loading {source.name} ...")
     base = models.load_model(source, dtype=dtype, attention=attention.register())
+    models.check_rows(base, table.highest_id(encoder.goals.first if encoder.goals else None), source)
     if config.model.gradient_checkpointing:
         models.checkpoint_activations(base)
     rows = encoder.goals if encoder.goals and not encoder.goals.soft else None

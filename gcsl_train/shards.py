@@ -157,10 +157,7 @@ def _opened(path: Path, shard: Shard) -> Iterator[Any]:
 
 
 def _checked_columns(schema: pa.Schema, path: Path, manifest: Manifest, more: tuple[str, ...] = ()) -> list[str]:
-    """The columns to read, after their types were found to be those of the manifest's kind and format.
-
-    Those of `more` need only be there.
-    """
+    """The columns to read, whose types are those of the manifest's kind and format; those of `more` need only be there."""
     layout, needed = _layout(manifest), _needed(manifest)
     if foreign := next((field.name for field in schema if _is_extended(field)), None):
         raise DataError("GT6543", f"{path}: column {foreign!r} is of an extension type; write plain types only")

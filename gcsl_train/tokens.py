@@ -101,14 +101,19 @@ class Encoder:
     def _shielded(self, prompt: Messages) -> tuple[list[Message], dict[str, str]]:
         """The messages with a private character for each control token in their text, and what each stands for."""
         messages = [Message(role=m["role"], content=m["content"]) for m in prompt]
-        free = (chr(c) for c in _PRIVATE_USE if not any(chr(c) in m["content"] for m in messages))
+        free = (chr(c) for c in _PRIVATE_USE if not any(chr(c) in m["role"] + m["content"] for m in messages))
         stand_ins: dict[str, str] = {}
-        for message in messages:
-            for piece in self._control_texts(message["content"]):
-                mark = next((m for m, p in stand_ins.items() if p == piece), None) or next(free)
+
+        def shield(text: str) -> str:
+            for piece in self._control_texts(text):
+                mark = next((m for m, p in stand_ins.items() if p == piece), "") or next(free, "")
+                if not mark:
+                    raise DataError("GT6508", f"no private character is left to stand for {shown(piece)}; drop the row")
                 stand_ins[mark] = piece
-                message["content"] = message["content"].replace(piece, mark)
-        return messages, stand_ins
+                text = text.replace(piece, mark)
+            return text
+
+        return [Message(role=shield(m["role"]), content=shield(m["content"])) for m in messages], stand_ins
 
     def _encoded(self, text: str, stand_ins: dict[str, str]) -> list[int]:
         """The ids of a text that may hold structure; what its private characters stand for is encoded as text."""
@@ -131,11 +136,11 @@ class Encoder:
         return sorted({text[a:b] for a, b in spans if b > a}, key=len, reverse=True)
 
     def _template(self, messages: list[Message], *, generation_prompt: bool) -> str:
-        from jinja2 import TemplateError
-
         try:
             return self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=generation_prompt)
-        except TemplateError as error:
+        except MemoryError:
+            raise
+        except Exception as error:  # a template is a program of its own: it fails in any way there is
             roles = ", ".join(m["role"] for m in messages)
             raise DataError("GT6509", f"the chat template refuses a prompt with the roles {roles}: {error}") from None
 

@@ -11,6 +11,7 @@ from .support import command, make_dataset, make_model, make_reward_dataset, mak
 
 # Family, whether embedding and head are tied, and spare rows: none, fewer than goals, more.
 BASES = [("llama", False, 0), ("qwen3", True, 0), ("llama", True, 5), ("qwen3", False, 1)]
+STEADY = ("--max-length", 128, "--packs-per-step", 2, "--schedule", "constant", "--warmup", 0, "--save-every", 1)
 ONE_STEP = ("--max-length", 128, "--packs-per-step", 2, "--max-steps", 1)
 
 
@@ -74,6 +75,25 @@ def denied(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> C
         assert not (tmp_path / "run").exists()
 
     return check
+
+
+@pytest.fixture(scope="session")
+def two_steps(good: Path, model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("two-steps") / "run"
+    assert command(good, "--model", model, "--out", run, *STEADY, "--max-steps", 2) == 0
+    return run
+
+
+@pytest.fixture
+def run_of_two(two_steps: Path, tmp_path: Path) -> Path:
+    """A copy of a run with two checkpoints."""
+    return shutil.copytree(two_steps, tmp_path / "run")
+
+
+@pytest.fixture
+def onward(good: Path, model: Path, run_of_two: Path) -> tuple[object, ...]:
+    """The command that continues that run to a third step, but for what --resume is given."""
+    return (good, "--model", model, "--out", run_of_two, *STEADY, "--max-steps", 3, "--resume")
 
 
 @pytest.fixture
