@@ -37,6 +37,7 @@ class Encoder:
         source = tokenizer.backend_tokenizer.to_str()
         self._normal = _unpadded(Tokenizer.from_str(source))
         self._structural = _structural_ids(tokenizer)
+        self._unknown = tokenizer.unk_token_id if _makes_unknown(source) else None
         self._plain = _unpadded(Tokenizer.from_str(_without_added_tokens(source, self._structural)))
         self.end_ids = self._end_of_answer()
 
@@ -62,15 +63,16 @@ class Encoder:
 
     def is_structural(self, token_id: int) -> bool:
         """Whether an id belongs to the template, so that no log text may become it."""
-        return token_id in self._structural
+        return token_id in self._structural and token_id != self._unknown
 
     def _as_text(self, text: str) -> list[int]:
         ids = self._plain.encode(text, add_special_tokens=False).ids
-        if self._structural.isdisjoint(ids):
+        spelled = self._unknown in ids and self.tokenizer.unk_token in text
+        if not spelled and not any(map(self.is_structural, ids)):
             return ids
         # Some vocabularies spell a control token in one piece; single characters never do.
         ids = [i for character in text for i in self._plain.encode(character, add_special_tokens=False).ids]
-        if not self._structural.isdisjoint(ids):
+        if any(map(self.is_structural, ids)):
             raise DataError(
                 "GT6508", f"this text cannot be kept apart from control tokens: {shown(text)}; drop the row"
             )
@@ -132,8 +134,10 @@ class Encoder:
         encoding = self._normal.encode(text, add_special_tokens=False)
         if self._structural.isdisjoint(encoding.ids):
             return []
-        spans = [o for i, o in zip(encoding.ids, encoding.offsets, strict=True) if i in self._structural]
-        return sorted({text[a:b] for a, b in spans if b > a}, key=len, reverse=True)
+        spans = [(i, o) for i, o in zip(encoding.ids, encoding.offsets, strict=True) if i in self._structural]
+        # A character that the vocabulary lacks becomes the unknown token too, and is no control text.
+        pieces = {text[a:b] for i, (a, b) in spans if i != self._unknown or text[a:b] == self.tokenizer.unk_token}
+        return sorted(pieces - {""}, key=len, reverse=True)
 
     def _template(self, messages: list[Message], *, generation_prompt: bool) -> str:
         try:
@@ -166,10 +170,16 @@ class Encoder:
 
 
 def _structural_ids(tokenizer: Any) -> frozenset[int]:
-    """Added and special token ids, without the unknown token and without runs of white space (some have those)."""
+    """Added and special token ids, without runs of white space (some vocabularies have those)."""
     ids = set(tokenizer.all_special_ids)
     ids |= {i for i, token in tokenizer.added_tokens_decoder.items() if token.content.replace("▁", " ").strip()}
-    return frozenset(ids - {tokenizer.unk_token_id})
+    return frozenset(ids)
+
+
+def _makes_unknown(source: str) -> bool:
+    """Whether the vocabulary gives the unknown token to characters that it lacks; for bytes there are none."""
+    model = json.loads(source)["model"]
+    return model.get("unk_token") is not None or model.get("unk_id") is not None
 
 
 def _without_added_tokens(source: str, structural: frozenset[int]) -> str:
