@@ -30,7 +30,7 @@ Reference, adapters and tokens
 21 a reference that sees the goal: test_passes::test_kl_is_the_divergence_over_the_vocabulary_from_the_goal_free_prompt
 22 an adapter that stays on: test_passes::test_the_reference_is_the_model_without_its_adapter_on_each_answer_alone
 23 new tokens and tied weights: test_goal_token_runs::test_the_card_loads_the_run_and_merging_gives_its_logits
-24 the head: test_goal_rows::test_scores_and_gradients_are_those_of_full_logits_without_the_goals
+24 all of the head: test_goal_rows::test_only_adapters_and_goal_rows_get_a_gradient_and_no_matrix_as_large_as_the_vocabulary_is_made
 25 serving: test_goal_token_runs::test_answers_follow_the_goal_that_is_asked_for_and_a_merged_model_answers_alike
 26 checkpointing that trains none: test_traps::test_every_adapter_moves_under_gradient_checkpointing
 27 the dtype of adapters: test_training::test_sixteen_bit_models_keep_float32_adapters
@@ -46,7 +46,7 @@ Tokens and labels
 35 labels shifted twice: test_training::test_a_reported_loss_is_that_of_plain_forwards_through_the_reloaded_adapter
 36 a kernel's wrong gradients: test_head::test_chunks_give_what_full_logits_give_with_all_gradients
 37 patched forwards: test_traps::test_no_loader_is_handed_to_accelerate_and_no_kernel_is_patched_in
-"""
+"""  # noqa: E501
 
 import ast
 import re
@@ -188,8 +188,11 @@ def test_no_loader_is_handed_to_accelerate_and_no_kernel_is_patched_in():
         imported |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
         others = ("torch.utils.data", "torchdata", "liger_kernel", "triton", "kernels", "flash_attn")
         assert not [name for name in imported if name.startswith(others)], path
-        calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
-        prepared = [ast.unparse(call) for call in calls if ast.unparse(call.func).endswith(".prepare")]
+        prepared = [
+            ast.unparse(call)
+            for call in ast.walk(tree)
+            if isinstance(call, ast.Call) and ast.unparse(call.func).endswith(".prepare")
+        ]
         assert set(prepared) <= {"accelerator.prepare(policy)"}, path
 
 
