@@ -26,6 +26,7 @@ OutOpt = Annotated[str | None, typer.Option("--out", "-o", help="run folder to m
 ConfigOpt = Annotated[str | None, typer.Option("--config", help="TOML file with the same settings, nested")]
 _LOSSES = "[sft] kl, dft, iw-sft, iw-sft-token, gft, dpo, cdpo, simpo, alphadpo, sdpo, kto"
 LossOpt = Annotated[str | None, typer.Option(help=_LOSSES)]
+_PROGRESS = "[auto] auto (a bar on a terminal, else json), bar, plain, json, none"
 _SET = "any setting, as loss.beta=0.2; may be repeated"
 SetOpt = Annotated[list[str] | None, typer.Option("--set", metavar="PART.NAME=VALUE", help=_SET)]
 IntOpt = int | None
@@ -70,6 +71,8 @@ def train(
     settings: SetOpt = None,
     save_every: Annotated[IntOpt, typer.Option(help="[100] steps between checkpoints")] = None,
     resume: Annotated[str | None, typer.Option(help="[never] never, auto, or a checkpoint folder")] = None,
+    progress: Annotated[str | None, typer.Option(help=_PROGRESS)] = None,
+    tracker: Annotated[str | None, typer.Option(help="[none] tensorboard, wandb, trackio, ...")] = None,
     gradient_checkpointing: Annotated[
         bool, typer.Option("--gradient-checkpointing", help="less memory, slower")
     ] = False,

@@ -17,6 +17,7 @@ from gcsl_train.errors import nearest
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 Schedule = Literal["cosine", "linear", "constant"]
+Progress = Literal["auto", "bar", "plain", "json", "none"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +64,8 @@ class Run:
     """Where the run goes and how long it is; `packs_per_step` counts packs over all ranks, `max_steps` wins over `epochs`.
 
     `store_reference` computes what a loss needs of its reference once, before the first step, instead of at each step.
+    `progress` is how steps are shown: auto is a bar on a terminal and lines of JSON elsewhere. `tracker` is one that
+    accelerate knows (tensorboard, wandb, trackio, ...), which files the run under `project`.
     """
 
     out: str
@@ -73,6 +76,9 @@ class Run:
     save_every: int = 100
     resume: str = "never"
     store_reference: bool = False
+    progress: Progress = "auto"
+    tracker: str = "none"
+    project: str = "gcsl"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,18 +111,19 @@ class Config:
         tree = dataclasses.asdict(self)
         for part, name in (("data", "dataset"), ("model", "name"), ("run", "out")):
             tree[part][name] = _without_folders(tree[part][name])
-        del tree["run"]["resume"]
+        for name in _NOT_OF_THE_RUN:
+            del tree["run"][name]
         tree["loss"] |= tree["loss"].pop("settings")
         return tree
 
     def changed(self) -> list[str]:
-        """The settings that are not the defaults, as flags; without those that have no default, and `resume`."""
+        """The settings that are not the defaults, as flags; without those that have no default."""
         parts = [(part, setting) for part, kind in PARTS.items() for setting in dataclasses.fields(kind)]
         own = [f"loss.{name} {value}" for name, value in self.loss.settings.items()]
         return [
             f"{_FLAG_OF[part, setting.name]} {value}"
             for part, setting in parts
-            if setting.default is not dataclasses.MISSING and setting.name != "resume"
+            if setting.default is not dataclasses.MISSING and setting.name not in _NOT_OF_THE_RUN
             if (value := getattr(getattr(self, part), setting.name)) != setting.default
         ] + own
 
@@ -138,6 +145,7 @@ _RULES: dict[tuple[str, str], tuple[Any, str]] = {
     ("run", "save_every"): (lambda v: v >= 1, "at least 1"),
 }
 
+_NOT_OF_THE_RUN = ("resume", "progress")  # how it was started, or looked at
 PARTS: dict[str, type] = {"data": Data, "model": Model, "lora": Lora, "optim": Optim, "run": Run, "loss": Loss}
 
 # A file may say how the data is made, too (gcsl-data --recipe).

@@ -11,8 +11,10 @@ from gcsl_data.errors import UsageError
 HOW_ON_CPU = "on a CPU use `ACCELERATE_USE_CPU=true torchrun --standalone --nproc_per_node 2 -m gcsl_train ...`"
 
 
-def start() -> Any:
-    """The Accelerator of this process. Raises UsageError (2) when the launcher's world is not the one we run in.
+def start(**options: Any) -> Any:
+    """The Accelerator of this process, with further options for it.
+
+    Raises UsageError (2) when the launcher's world is not the one we run in.
 
     `accelerate launch --cpu --num_processes 2` starts one process and says nothing; it does leave a rendezvous address
     behind without a world size, which is how it is recognised here.
@@ -31,6 +33,7 @@ def start() -> Any:
         mixed_precision="no",
         gradient_accumulation_steps=1,
         kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
+        **options,
     )
     if accelerator.num_processes != world:
         raise UsageError(

@@ -15,12 +15,13 @@ import numpy as np
 import torch
 
 from gcsl_data.errors import TrainingError
-from gcsl_train import adapter, checkpoint, reference
+from gcsl_train import adapter, checkpoint, progress, reference, trackers
 from gcsl_train.checkpoint import Position
 from gcsl_train.config import Config
+from gcsl_train.flops import Costs
 from gcsl_train.goals import GoalBook
 from gcsl_train.loss import State
-from gcsl_train.meter import Meter, Say, StepReport
+from gcsl_train.meter import Meter, Say, StepReport, Stopwatch
 from gcsl_train.objective import Objective
 from gcsl_train.passes import Passes
 from gcsl_train.plan import Pack, Step, for_rank, steps
@@ -58,6 +59,8 @@ class Loop:
     fingerprint: dict[str, Any]
     description: dict[str, Any]
     passes: Passes
+    stopwatch: Stopwatch
+    costs: Costs | None
     loss_state: State = ()
 
     def run(self, signals: StopSignals) -> None:
@@ -77,11 +80,14 @@ class Loop:
             if stored is not None:
                 stored.write(self.run_folder.reference)
         self.passes = replace(self.passes, stored=stored)
-        meter = Meter(self.run_folder.metrics, total=self.total, active=main, say=self.say)
-        try:
-            self._steps(position, meter, signals)
-        finally:
-            meter.close()
+        kind = self.config.run.progress if main else "none"
+        with progress.shown(kind, total=self.total, done=position.step, say=self.say) as show:
+            track = trackers.begin(self.accelerator, self.config, self.run_folder.path.resolve().name)
+            meter = Meter(self.run_folder.metrics, active=main, show=show, track=track)
+            try:
+                self._steps(position, meter, signals)
+            finally:
+                meter.close()
         if main:
             adapter.write(
                 self.run_folder.adapter,
@@ -102,7 +108,7 @@ class Loop:
             window=data.window,
             after=position.step,
         )
-        meter.lap()
+        self.stopwatch.start()
         for step in plan:
             if step.number > self.total:
                 return
@@ -133,19 +139,22 @@ class Loop:
         if not math.isfinite(sums.loss):
             suspects = self._all_suspects(suspects)
         norm, lr = self._update(step, sums.loss / divisor, suspects or self._names(members))
+        lengths = self.table.documents.lengths[self.table.documents_of(members)]
+        flops = self.costs.step(lengths, supervised) if self.costs else None
         report = StepReport(
             step=step.number,
             loss=sums.loss / divisor,
             tokens=tokens,
             supervised_tokens=supervised,
-            tokens_per_s=tokens / meter.lap(),
+            padding=1.0 - tokens / (len(step.packs) * self.config.data.max_length),
             lr=lr,
             grad_norm=norm,
             entropy=sums.entropy / supervised,
             accuracy=sums.correct / supervised,
+            speed=self.stopwatch.lap(tokens=tokens, supervised=supervised, flops=flops),
             own={name: value / divisor for name, value in sums.own.items()},
         )
-        meter.report(report, padding=1.0 - tokens / (len(step.packs) * self.config.data.max_length))
+        meter.report(report)
         return sums
 
     def _carry(self, step: int, mine: Sequence[Pack]) -> None:

@@ -6,6 +6,7 @@ RUN/goals.json       the goals, where they stand in a prompt, which one to ask f
 RUN/run.json         settings, versions, dataset id, model name and hash
 RUN/checkpoints/     step-N/, what --resume reads
 RUN/reference.safetensors   log-probabilities of the reference, where they are stored
+RUN/tracker/         what a tracker that writes files keeps, where one was asked for
 """
 
 import json
@@ -55,6 +56,11 @@ class RunFolder:
     def reference(self) -> Path:
         """Log-probabilities of the reference, where they are stored."""
         return self.path / "reference.safetensors"
+
+    @property
+    def tracker(self) -> Path:
+        """The files of a tracker."""
+        return self.path / "tracker"
 
     @property
     def checkpoints(self) -> Path:

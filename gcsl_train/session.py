@@ -6,12 +6,23 @@ from typing import Any
 import torch
 
 from gcsl_data.dataset.manifest import Manifest
-from gcsl_train import attention, checkpoint, goal_tokens, launch, objective, resume, reward_embedding, runfolder
+from gcsl_train import (
+    attention,
+    checkpoint,
+    flops,
+    goal_tokens,
+    launch,
+    objective,
+    resume,
+    reward_embedding,
+    runfolder,
+    trackers,
+)
 from gcsl_train import model as models
 from gcsl_train.config import Config
 from gcsl_train.goals import embeds_reward, from_manifest
 from gcsl_train.loop import Loop
-from gcsl_train.meter import Say
+from gcsl_train.meter import Say, Stopwatch
 from gcsl_train.objective import Objective
 from gcsl_train.passes import Passes
 from gcsl_train.plan import count_steps
@@ -33,9 +44,10 @@ def train(config: Config, *, say: Say) -> RunFolder:
     chosen = objective.choose(config.loss, manifest.kind, store_reference=config.run.store_reference)
     run = RunFolder(Path(config.run.out))
     resume.check_out(run, config.run.resume)
+    trackers.check(config.run.tracker)
     source = models.find(config.model.name)
     with StopSignals() as signals:
-        accelerator = launch.start()
+        accelerator = launch.start(**trackers.arguments(config.run.tracker, run.tracker))
         if not accelerator.is_main_process:
             say = _silent
         say(_settings(config))
@@ -166,6 +178,8 @@ def _prepare(
         passes=Passes(
             loss=chosen.loss, table=table, policy=policy, capacity=config.data.max_length, device=accelerator.device
         ),
+        stopwatch=Stopwatch(device=accelerator.device, peak=flops.peak(accelerator.device, dtype), devices=world),
+        costs=flops.costs(peft_model, policy.head),
         description=runfolder.description(source, sha256, manifest.dataset_id, loss=chosen.as_json(), **counts),
     )
 

@@ -27,6 +27,9 @@ GOALS = ("Write an answer with a score of at least 0.20.", "Write an answer with
 DROPPED_GOAL = "Write an answer with a score of at least 0.00."
 WORDS = ("red", "green", "blue", "one", "two", "three", "sun", "moon", "star", "cat", "dog", "bird", "tree", "leaf")
 
+# What a line of metrics.jsonl says of the clock and of the machine.
+TIMED = ("tokens_per_s", "supervised_tokens_per_s", "flops_per_s", "mfu", "peak_memory")
+
 TURNS = pa.list_(pa.struct([pa.field("role", pa.string()), pa.field("content", pa.string())]))
 
 

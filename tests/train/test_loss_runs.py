@@ -7,13 +7,13 @@ import pytest
 
 from gcsl_train.losses import LOSSES
 
-from .support import command, make_dataset, make_kind_dataset, make_kind_rows, make_rows, metrics
+from .support import TIMED, command, make_dataset, make_kind_dataset, make_kind_rows, make_rows, metrics
 from .test_bad_input import refused
 from .test_processes import start_two
 
 FLAGS = ("--max-length", 192, "--packs-per-step", 3, "--learning-rate", 1e-2)
 EVERY_RUN = [
-    "step", "loss", "tokens", "supervised_tokens", "tokens_per_s", "lr", "grad_norm", "entropy", "accuracy",
+    "step", "loss", "tokens", "supervised_tokens", "padding", "lr", "grad_norm", "entropy", "accuracy", *TIMED,
 ]  # fmt: skip
 OWN = {
     "kl": ["kl"],
@@ -31,7 +31,7 @@ def dataset_for(name, folder):
 
 
 def without_times(lines):
-    return [{name: value for name, value in line.items() if name != "tokens_per_s"} for line in lines]
+    return [{name: value for name, value in line.items() if name not in TIMED} for line in lines]
 
 
 @pytest.mark.parametrize("name", list(LOSSES))

@@ -15,7 +15,7 @@ from gcsl_train.shards import read_examples
 from gcsl_train.table import tokenise
 from gcsl_train.tokens import Encoder
 
-from .support import command, make_dataset, make_model, make_rows, metrics
+from .support import TIMED, command, make_dataset, make_model, make_rows, metrics
 
 SIZES = ("--max-length", 128, "--packs-per-step", 2)
 STEADY = ("--schedule", "constant", "--warmup", 0)
@@ -27,7 +27,7 @@ def train(dataset, model, run, *flags):
 
 
 def without_times(lines):
-    return [{k: v for k, v in line.items() if k != "tokens_per_s"} for line in lines]
+    return [{k: v for k, v in line.items() if k not in TIMED} for line in lines]
 
 
 def test_the_loss_falls_below_that_of_a_run_that_learns_nothing(dataset, model, tmp_path):
