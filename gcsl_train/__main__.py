@@ -97,15 +97,20 @@ def plan(
     packs_per_step: Annotated[IntOpt, typer.Option(help="[8] packs per optimizer step, over all ranks")] = None,
     loss: LossOpt = None,
     settings: SetOpt = None,
+    gradient_checkpointing: Annotated[
+        bool, typer.Option("--gradient-checkpointing", help="less memory, slower")
+    ] = False,
+    gpu: Annotated[str | None, typer.Option(help="H200, H100, A100, RTX 4090, ...: fits, and how long?")] = None,
+    mfu: Annotated[float, typer.Option(help="share of its best that the GPU reaches")] = 0.4,
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object")] = False,
 ) -> None:
-    """Say what a training run would do: packs, padding, steps, tokens, examples left out."""
+    """Say what a training run would do and take: packs, padding, steps, tokens, examples left out, memory, time."""
     given = dict(locals())
-    wants_json = given.pop("as_json")
+    wants_json, gpu, mfu = given.pop("as_json"), given.pop("gpu"), given.pop("mfu")
     resolved = _config({**given, "out": "-"})
     from gcsl_train.preview import as_text, preview
 
-    counts = preview(resolved, say=_say)
+    counts = preview(resolved, gpu=gpu, mfu=mfu, say=_say)
     if wants_json:
         import json
 

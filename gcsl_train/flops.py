@@ -91,18 +91,18 @@ def keys_seen(lengths_N: np.ndarray, window: int | None) -> float:
     return float((within_N * (within_N + 1) / 2 + (lengths_N - within_N) * within_N).sum())
 
 
-def gpu_named(name: str) -> Gpu | None:
-    """The GPU whose kind stands in a device's name ("NVIDIA H200"), whatever the case; None when it is none we know."""
+def gpu_kind(name: str) -> str | None:
+    """Which of `GPUS` stands in a device's name ("NVIDIA H200"), whatever the case; None when it is none of them."""
     folded = name.casefold().replace("-", " ")
-    return next((gpu for kind, gpu in GPUS.items() if kind.casefold() in folded), None)
+    return next((kind for kind in GPUS if kind.casefold() in folded), None)
 
 
 def peak(device: torch.device, dtype: torch.dtype) -> float | None:
     """FLOP/s that the device reaches at best in this dtype; None on a CPU, an unknown GPU, and in float32."""
     if device.type != "cuda" or dtype not in (torch.bfloat16, torch.float16):
         return None
-    gpu = gpu_named(torch.cuda.get_device_name(device))
-    return gpu.flops_per_s if gpu else None
+    kind = gpu_kind(torch.cuda.get_device_name(device))
+    return GPUS[kind].flops_per_s if kind else None
 
 
 def _numel(weight: Any) -> int:

@@ -25,7 +25,7 @@ Track = Callable[[Mapping[str, Any], int], None]
 class Speed:
     """How fast one step was, over all ranks, and the most memory of the main process (bytes).
 
-    `flops_per_s` is None for models whose FLOPs cannot be counted; `mfu` (0 to 1) where the device's peak is not known either.
+    `flops_per_s` is None for models whose FLOPs cannot be counted, `mfu` (0 to 1) where the device's peak is not known too.
     """
 
     tokens_per_s: float

@@ -79,6 +79,20 @@ def load_model(source: Source, *, dtype: torch.dtype, attention: str) -> Any:
     return model
 
 
+def empty_model(source: Source, *, dtype: torch.dtype, attention: str) -> Any:
+    """The model without its weights, on whatever device is the default. Raises InputError (66)."""
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    _quiet()
+    try:
+        config = AutoConfig.from_pretrained(**source.arguments)
+        model = AutoModelForCausalLM.from_config(config, dtype=dtype, attn_implementation=attention)
+    except (OSError, ValueError, KeyError) as error:
+        raise _not_loaded(source, "configuration", error) from None
+    model.name_or_path = source.name
+    return model
+
+
 def weights_sha256(source: Source) -> str:
     """SHA-256 of the .gguf file, or over the names and hashes of the model's safetensors files (sorted by name).
 

@@ -109,11 +109,11 @@ def test_a_mixture_of_experts_has_no_count() -> None:
     ],
 )
 def test_a_device_is_known_by_its_kind(name: str, flops_per_s: float) -> None:
-    found = flops.gpu_named(name)
-    assert found is not None
-    assert found.flops_per_s == flops_per_s
+    kind = flops.gpu_kind(name)
+    assert kind is not None
+    assert flops.GPUS[kind].flops_per_s == flops_per_s
 
 
 def test_what_is_no_known_gpu_has_no_peak() -> None:
-    assert flops.gpu_named("Some CPU") is None
+    assert flops.gpu_kind("Some CPU") is None
     assert flops.peak(torch.device("cpu"), torch.bfloat16) is None

@@ -192,9 +192,9 @@ def test_the_plan_predicts_the_run(dataset, model, tmp_path, capsys):
 def test_the_plan_says_each_count_once(dataset, model, capsys):
     assert command("plan", dataset, "--model", model, *SIZES) == 0
     out, err = capsys.readouterr()
-    assert [line.split()[0] for line in out.splitlines()] == ["examples", "tokens", "packs", "steps"]
+    assert [line.split()[0] for line in out.splitlines()] == ["examples", "tokens", "packs", "steps", "memory", "time"]
     assert "46 (2 longer than 128 tokens are left out" in out
-    assert err == "loading the tokenizer of tiny ...\n"
+    assert err == "loading the tokenizer of tiny ...\nlaying out the model without its weights ...\n"
 
 
 def test_a_run_prints_the_settings_that_are_no_defaults_and_what_it_waits_for(dataset, model, tmp_path, capsys):
