@@ -17,6 +17,7 @@ from gcsl_train.errors import nearest
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 Schedule = Literal["cosine", "linear", "constant"]
+Quantize = Literal["none", "4bit"]
 Progress = Literal["auto", "bar", "plain", "json", "none"]
 
 
@@ -31,20 +32,28 @@ class Data:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """The base model: a hub id, a folder or a .gguf file; its dtype (auto: bfloat16 on CUDA, float32 elsewhere)."""
+    """The base model: a hub id, a folder or a .gguf file; its dtype (auto: bfloat16 on CUDA, float32 elsewhere).
+
+    `quantize` 4bit keeps the frozen weights in four bits (NF4, QLoRA), which takes bitsandbytes.
+    """
 
     name: str
     dtype: Dtype = "auto"
+    quantize: Quantize = "none"
     gradient_checkpointing: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lora:
-    """The adapter; its weights are float32 whatever the base has. `target_modules` is all-linear or names with commas."""
+    """The adapter; its weights are float32 whatever the base has. `target_modules` is all-linear or names with commas.
+
+    `dora` learns the length of each weight's columns apart from their direction (arXiv 2402.09353).
+    """
 
     rank: int = 16
     alpha: int = 32
     dropout: float = 0.0
+    dora: bool = False
     target_modules: str = "all-linear"
 
 

@@ -1,8 +1,8 @@
 """What a run will take, known before a weight is loaded: memory by parts, and arithmetic.
 
-The model is laid out without data and one full pack is run through it, forward only, counting what autograd keeps: so every
-family, dtype and adapter is measured as it is instead of guessed from its sizes. What CUDA itself takes and what a loss with a
-reference adds for a moment come on top.
+The model is laid out without data and one full pack is run through it, forward only, counting what autograd keeps: every
+family, dtype and adapter is measured as it is instead of guessed from its sizes. What CUDA itself takes and what a loss with
+a reference adds for a moment come on top.
 """
 
 # ruff: noqa: N803 (names of tensors end in their shape letters)
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from gcsl_train import model as models
 from gcsl_train.collate import Batch
-from gcsl_train.config import Config
+from gcsl_train.config import Config, Quantize
 from gcsl_train.flops import Costs, costs
 from gcsl_train.goal_tokens import GoalTokens
 from gcsl_train.head import CHUNK
@@ -69,7 +69,7 @@ def estimate(
         inputs = layers * length * base.config.get_text_config().hidden_size * dtype.itemsize
         kept = inputs + kept // layers
     memory = Memory(
-        base=sum(_bytes(p) for p in policy.parameters() if not p.requires_grad),
+        base=_base_bytes(policy, config.model.quantize),
         adapter=trained,
         gradients=trained,
         optimizer=_MOMENTS * trained,
@@ -78,6 +78,16 @@ def estimate(
         head=3 * 4 * min(CHUNK, supervised) * policy.head.out_features,
     )
     return Estimate(memory=memory, costs=costs(adapted, policy.head))
+
+
+def _base_bytes(policy: Policy, quantize: Quantize) -> int:
+    """Bytes of the frozen weights; in four bits a weight of a body layer takes half a byte, and each 64 one for a scale."""
+    frozen = sum(_bytes(p) for p in policy.parameters() if not p.requires_grad)
+    if quantize == "none":
+        return frozen
+    names = dict(policy.named_modules())
+    layers = [m.weight for n, m in names.items() if isinstance(m, torch.nn.Linear) and n.endswith("base_layer")]
+    return frozen - sum(_bytes(w) for w in layers) + sum(w.numel() // 2 + w.numel() // 64 for w in layers)
 
 
 def _activations(policy: Policy, length: int, supervised: int) -> int:

@@ -6,6 +6,7 @@ this machine. Only safetensors and GGUF are read; nothing is unpickled, no remot
 
 import hashlib
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -59,15 +60,28 @@ def load_tokenizer(source: Source) -> Any:
         raise _not_loaded(source, "tokenizer", error) from None
 
 
-def load_model(source: Source, *, dtype: torch.dtype, attention: str) -> Any:
-    """The model for causal language modelling, on the CPU, in evaluation mode. Raises InputError (66)."""
+def load_model(
+    source: Source,
+    *,
+    dtype: torch.dtype,
+    attention: str,
+    quantize: config.Quantize = "none",
+    device: torch.device | None = None,
+) -> Any:
+    """The model for causal language modelling, in evaluation mode: on the CPU, or in four bits on the device.
+
+    Raises InputError (66), and UsageError (2) where a model cannot be quantized.
+    """
     from transformers import AutoModelForCausalLM
 
     _quiet()
-    only_safe: dict[str, Any] = {} if source.kind == "gguf" else {"use_safetensors": True}
+    options: dict[str, Any] = {} if source.kind == "gguf" else {"use_safetensors": True}
+    if quantize != "none":
+        check_quantize(source, quantize)
+        options |= {"quantization_config": _four_bits(dtype), "device_map": {"": device or "cpu"}}
     try:
         model: Any = AutoModelForCausalLM.from_pretrained(
-            **source.arguments, **only_safe, dtype=dtype, attn_implementation=attention
+            **source.arguments, **options, dtype=dtype, attn_implementation=attention
         )
     except (OSError, ValueError, KeyError) as error:
         raise _not_loaded(source, "model", error) from None
@@ -91,6 +105,28 @@ def empty_model(source: Source, *, dtype: torch.dtype, attention: str) -> Any:
         raise _not_loaded(source, "configuration", error) from None
     model.name_or_path = source.name
     return model
+
+
+def check_quantize(source: Source, quantize: config.Quantize) -> None:
+    """Raise UsageError (2) where four bits were asked for and cannot be had."""
+    if quantize == "none":
+        return
+    if source.kind == "gguf":
+        raise UsageError(
+            "GT0243",
+            f"{source.name} is quantized already, and is unpacked to be trained; give a folder or hub id for 4bit",
+        )
+    if find_spec("bitsandbytes") is None:
+        raise UsageError("GT0244", "model.quantize 4bit needs bitsandbytes; pip install 'gcsl[qlora]'")
+
+
+def _four_bits(dtype: torch.dtype) -> Any:
+    """QLoRA's own format (arXiv 2305.14314): NF4, scales quantized once more, products in the dtype."""
+    from transformers import BitsAndBytesConfig
+
+    return BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype
+    )
 
 
 def weights_sha256(source: Source) -> str:
@@ -121,6 +157,7 @@ def add_lora(model: Any, settings: config.Lora, *, name: str, seed: int, goals: 
         r=settings.rank,
         lora_alpha=settings.alpha,
         lora_dropout=settings.dropout,
+        use_dora=settings.dora,
         target_modules=targets if targets == "all-linear" else [t.strip() for t in targets.split(",")],
         bias="none",
         task_type="CAUSAL_LM",

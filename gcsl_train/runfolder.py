@@ -15,11 +15,11 @@ import platform
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from gcsl_data.errors import DataError, InputError, OutputError, from_os_error
 from gcsl_train import __version__
-from gcsl_train.config import Config
+from gcsl_train.config import Config, Quantize
 from gcsl_train.errors import reason
 from gcsl_train.files import write_bytes, write_json
 from gcsl_train.goals import GoalBook
@@ -108,6 +108,17 @@ class RunFolder:
         except (OSError, ValueError) as error:
             raise DataError(
                 "GT6515", f"{self.record} cannot be read ({reason(error)}); is this a run of gcsl-train?"
+            ) from None
+
+    @property
+    def quantize(self) -> Quantize:
+        """How the weights of the run's base were kept. Raises DataError (65) when this is no run folder."""
+        try:
+            found = self.describe()["config"]["model"].get("quantize", "none")
+            return get_args(Quantize)[get_args(Quantize).index(found)]
+        except (KeyError, TypeError, AttributeError, ValueError):
+            raise DataError(
+                "GT6515", f"{self.record} does not say how its base was kept; is this a run of gcsl-train?"
             ) from None
 
     def cut_metrics(self, step: int) -> None:

@@ -46,6 +46,7 @@ def train(config: Config, *, say: Say) -> RunFolder:
     resume.check_out(run, config.run.resume)
     trackers.check(config.run.tracker)
     source = models.find(config.model.name)
+    models.check_quantize(source, config.model.quantize)
     with StopSignals() as signals:
         accelerator = launch.start(**trackers.arguments(config.run.tracker, run.tracker))
         if not accelerator.is_main_process:
@@ -136,7 +137,13 @@ def _prepare(
         resume.compare(saved, resume.fingerprint(config, **identity, total=total))
         say(f"resuming after step {saved.position.step} from {saved.path}")
     say(f"loading {source.name} ...")
-    base = models.load_model(source, dtype=dtype, attention=attention.register())
+    base = models.load_model(
+        source,
+        dtype=dtype,
+        attention=attention.register(),
+        quantize=config.model.quantize,
+        device=accelerator.device,
+    )
     if config.model.gradient_checkpointing:
         models.checkpoint_activations(base)
     rows = encoder.goals if encoder.goals and not encoder.goals.soft else None
