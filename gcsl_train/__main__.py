@@ -4,6 +4,7 @@ A first word that is no verb means `train`. Nothing heavy is imported before a c
 results, standard error everything else; an error is one line and an exit status (see gcsl_data.errors).
 """
 
+import logging
 import os
 import sys
 from pathlib import Path
@@ -263,6 +264,7 @@ def _config(given: dict[str, Any]) -> Any:
 def _quiet_libraries() -> None:
     """Library warnings and bars are for developers: warnings show with python -W, bars with TQDM_DISABLE=0."""
     os.environ.setdefault("TQDM_DISABLE", "1")
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it warns of kernels that nobody asked for
     if not sys.warnoptions:
         import warnings
 

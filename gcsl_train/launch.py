@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from gcsl_data.errors import UsageError
+from gcsl_train import sharding
 
 HOW_ON_CPU = "on a CPU use `ACCELERATE_USE_CPU=true torchrun --standalone --nproc_per_node 2 -m gcsl_train ...`"
 
@@ -28,6 +29,9 @@ def start(**options: Any) -> Any:
         raise UsageError(
             "GT0211", f"several processes were asked for but only one was started; {HOW_ON_CPU} (or unset MASTER_ADDR)"
         )
+    if sharded := sharding.asked():
+        # Each rank reads the whole model and keeps its part; transformers would read it on the first rank only.
+        os.environ["FSDP_CPU_RAM_EFFICIENT_LOADING"] = "false"
     accelerator = Accelerator(
         cpu=world > 1 and not torch.accelerator.is_available(),
         mixed_precision="no",
@@ -39,9 +43,10 @@ def start(**options: Any) -> Any:
         raise UsageError(
             "GT0212", f"{world} processes were started but each would train alone; {HOW_ON_CPU}, or give each one a GPU"
         )
-    if accelerator.distributed_type not in (DistributedType.NO, DistributedType.MULTI_GPU, DistributedType.MULTI_CPU):
+    plain = (DistributedType.NO, DistributedType.MULTI_GPU, DistributedType.MULTI_CPU)
+    if accelerator.distributed_type not in (*plain, *([DistributedType.FSDP] if sharded else [])):
         kind = accelerator.distributed_type.value
-        raise UsageError("GT0213", f"{kind} is not supported; run on one device or with plain data parallelism")
+        raise UsageError("GT0213", f"{kind} is not supported; run on one device, with data parallelism, or with FSDP2")
     return accelerator
 
 

@@ -5,7 +5,6 @@ declares (the supervised tokens or the items of the whole step), clips, and move
 carries tensors; it neither loads data, nor scales losses, nor counts accumulation.
 """
 
-import contextlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +14,7 @@ import numpy as np
 import torch
 
 from gcsl_data.errors import TrainingError
-from gcsl_train import adapter, checkpoint, progress, reference, trackers
+from gcsl_train import adapter, checkpoint, progress, reference, sharding, trackers
 from gcsl_train.checkpoint import Position
 from gcsl_train.config import Config
 from gcsl_train.flops import Costs
@@ -29,6 +28,7 @@ from gcsl_train.policy import Policy
 from gcsl_train.runfolder import RunFolder
 from gcsl_train.schedule import rate
 from gcsl_train.signals import Stopped, StopSignals
+from gcsl_train.spread import whole
 from gcsl_train.sums import Sums
 from gcsl_train.table import TokenTable
 from gcsl_train.tokens import Encoder
@@ -70,6 +70,7 @@ class Loop:
         checkpoint when a signal asked for it.
         """
         stored = self._stored_reference()
+        sharding.settle(self.model)
         signals.defer()
         position = self._resume()
         main = self.accelerator.is_main_process
@@ -88,10 +89,12 @@ class Loop:
                 self._steps(position, meter, signals)
             finally:
                 meter.close()
+        weights = checkpoint.weights_of(self.policy.model)
         if main:
             adapter.write(
                 self.run_folder.adapter,
                 self.policy.model,
+                weights,
                 book=self.book,
                 base=self.base,
                 encoder=self.encoder,
@@ -122,7 +125,7 @@ class Loop:
 
     def _step(self, step: Step, meter: Meter, signals: StopSignals) -> Sums:
         """One optimizer step over all its packs; communicates once per step, besides the gradients and a statistic."""
-        mine = for_rank(step.packs, self.accelerator.process_index, self.accelerator.num_processes) or ((),)
+        mine = for_rank(step.packs, self.accelerator.process_index, self.accelerator.num_processes)
         members = [member for pack in step.packs for member in pack]
         supervised = int(self.table.supervised[members].sum())
         tokens = int(self.table.lengths[members].sum())
@@ -132,7 +135,7 @@ class Loop:
         for number, pack in enumerate(mine):
             # Gradients cross ranks with the last pack only; each rank has at least one, if only an empty one.
             last = number == len(mine) - 1
-            with contextlib.nullcontext() if last else self.accelerator.no_sync(self.model):
+            with sharding.gradients(self.model, self.accelerator, cross=last):
                 suspects += self._pack(step.number, number, pack, divisor, sums)
         sums.stop = float(signals.number)
         sums = sums.over_ranks(self.accelerator)
@@ -198,7 +201,7 @@ class Loop:
         parameters = self.optimizer.param_groups[0]["params"]
         for parameter in parameters:
             parameter.grad /= self._loss_factor
-        norm = float(torch.nn.utils.clip_grad_norm_(parameters, self.config.optim.clip))
+        norm = float(whole(torch.nn.utils.clip_grad_norm_(parameters, self.config.optim.clip)))
         if not (math.isfinite(loss) and math.isfinite(norm)):
             raise self._not_finite(step, loss, norm, suspects)
         optim = self.config.optim
@@ -222,19 +225,15 @@ class Loop:
     def _resume(self) -> Position:
         if self.saved is None:
             return Position(step=0, epoch=0)
-        checkpoint.load(self.saved.path, model=self.policy.model, optimizer=self.optimizer)
+        checkpoint.load_moments(self.saved.path, model=self.policy.model, optimizer=self.optimizer)
         self.loss_state = self.saved.position.loss_state
         return self.saved.position
 
     def _save(self, position: Position) -> None:
+        model = self.policy.model
+        files = checkpoint.weights_of(model) | checkpoint.moments_of(model, self.optimizer)
         if self.accelerator.is_main_process:
-            path = checkpoint.save(
-                self.run_folder.checkpoints,
-                position,
-                model=self.policy.model,
-                optimizer=self.optimizer,
-                fingerprint=self.fingerprint,
-            )
+            path = checkpoint.save(self.run_folder.checkpoints, position, files=files, fingerprint=self.fingerprint)
             self.say(f"saved {path}")
         self.accelerator.wait_for_everyone()
 

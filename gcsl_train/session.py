@@ -16,6 +16,7 @@ from gcsl_train import (
     resume,
     reward_embedding,
     runfolder,
+    sharding,
     trackers,
 )
 from gcsl_train import model as models
@@ -46,6 +47,7 @@ def train(config: Config, *, say: Say) -> RunFolder:
     resume.check_out(run, config.run.resume)
     trackers.check(config.run.tracker)
     source = models.find(config.model.name)
+    sharding.check(config, chosen.loss)
     models.check_quantize(source, config.model.quantize)
     with StopSignals() as signals:
         accelerator = launch.start(**trackers.arguments(config.run.tracker, run.tracker))
@@ -153,13 +155,17 @@ def _prepare(
     peft_model = models.add_lora(base, config.lora, name=source.name, seed=config.run.seed, goals=rows)
     if encoder.goals and scale is not None:
         reward_embedding.attach(peft_model, reward_embedding.fresh(base, encoder.goals, scale, seed=config.run.seed))
+    if saved:
+        checkpoint.load_weights(saved.path, peft_model)
     policy = Policy(peft_model, compute=dtype, goals=encoder.goals).train()
-    model = accelerator.prepare(policy)
+    model = sharding.shard(policy, accelerator) if sharding.asked() else accelerator.prepare(policy)
     verify(policy)
+    sharding.settle(model)
     trained = list(checkpoint.trained_parameters(peft_model).values())
     world, number_kind = accelerator.num_processes, str(dtype).removeprefix("torch.")
     say(
-        f"{source.name} in {number_kind} on {accelerator.device.type}, {world} process{'es' if world > 1 else ''}, "
+        f"{source.name} in {number_kind} on {accelerator.device.type}, {world} process{'es' if world > 1 else ''}"
+        f"{', sharded' if sharding.asked() else ''}, "
         f"{sum(p.numel() for p in trained):,} trained parameters"
     )
     identity["sha256"] = sha256 = sha256 or models.weights_sha256(source)

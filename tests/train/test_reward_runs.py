@@ -256,7 +256,7 @@ def test_a_network_of_another_model_is_refused(listening, model, prompts, tmp_pa
     run = tmp_path / "run"
     shutil.copytree(listening[0], run)
     other = reward_embedding.RewardEmbedding(16, reward_embedding.Scale(0.0, 1.0))
-    other.write(run / "adapter" / FILE)
+    save_file(other.tensors(), run / "adapter" / FILE)
     assert command("generate", run, "--model", model, *prompts) == 65
     assert "makes embeddings of 16 numbers, the model has 32" in capsys.readouterr().err
 
