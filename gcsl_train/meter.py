@@ -43,6 +43,7 @@ class Meter:
     def __init__(self, path: Path, *, total: int, active: bool, say: Say) -> None:
         self._total, self._say = total, say
         self._file: IO[str] | None = None
+        self._warned = False
         if active:
             try:
                 self._file = path.open("a", encoding="utf-8")
@@ -65,6 +66,11 @@ class Meter:
             self._file.flush()
         except OSError as error:
             raise from_os_error(error, self._file.name) from error
+        if report.grad_norm == 0 and not self._warned:
+            self._warned = True
+            self._say(
+                f"warning: step {report.step} has no gradient, so nothing is learned from it; are weights or settings 0?"
+            )
         self._say(
             f"step {report.step}/{self._total}  loss {report.loss:.4f}  {report.tokens_per_s:,.0f} tokens/s  "
             f"padding {padding:.1%}  lr {report.lr:.2e}  grad norm {report.grad_norm:.3f}"

@@ -20,6 +20,8 @@ def preview(config: Config, *, say: Say) -> dict[str, Any]:
     chosen = objective.choose(config.loss, manifest.kind, store_reference=config.run.store_reference)
     encoder = load_encoder(manifest, models.find(config.model.name), say=say)
     table = load_table(config, manifest, encoder, chosen, load_scale(config, manifest))
+    if warning := chosen.warning(table.numbers):
+        say(warning)
     arguments = plan_arguments(config)
     packs = plan(
         table.lengths, seed=config.run.seed, epoch=0, capacity=config.data.max_length, window=arguments["window"]
