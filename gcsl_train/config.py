@@ -124,7 +124,7 @@ class Config:
 _RULES: dict[tuple[str, str], tuple[Any, str]] = {
     ("data", "max_length"): (lambda v: v >= 2, "at least 2"),
     ("data", "window"): (lambda v: v >= 1, "at least 1"),
-    ("lora", "rank"): (lambda v: 1 <= v <= 2**20, "from 1 to 2^20"),
+    ("lora", "rank"): (lambda v: 1 <= v <= 2**16, "from 1 to 2^16"),
     ("lora", "alpha"): (lambda v: v > 0, "above 0"),
     ("lora", "dropout"): (lambda v: 0 <= v < 1, "at least 0 and below 1"),
     ("optim", "learning_rate"): (lambda v: 0 <= v <= 1e30, "finite and not negative, at most 1e30"),
