@@ -3,7 +3,8 @@
     step-N/adapter_model.safetensors     adapter weights under PEFT's names
     step-N/reward_embedding.safetensors  the network that embeds rewards, where the run trains one
     step-N/optimizer.safetensors         AdamW's state, `<parameter>/<field>`
-    step-N/state.json                    step, epoch, what the loss carries from step to step, hashes, fingerprint of the run
+    step-N/state.json                    step, epoch, what the loss carries from step to step, hashes, fingerprint of the run,
+                                         and the SHA-256 of all of it
 
 The folder is staged beside its place and renamed, so a folder of that name is complete. Nothing in it can run code. Random
 state is not stored because there is none: each pack reseeds from (seed, step, pack). The newest two are kept.
@@ -65,7 +66,7 @@ def save(parent: Path, position: Position, *, files: Files, fingerprint: dict[st
             write_tensors(staging / name, tensors)
         hashes = {path.name: sha256(path) for path in sorted(staging.iterdir())}
         state = {**asdict(position), "files": hashes, "fingerprint": fingerprint}
-        write_json(staging / STATE, state)
+        write_json(staging / STATE, {**state, "sha256": _digest(state)})
     for _, old in _numbered(parent)[:-KEPT]:
         shutil.rmtree(old, ignore_errors=True)
     return final
@@ -100,7 +101,9 @@ def read(path: Path) -> Saved:
         state = json.loads((path / STATE).read_text(encoding="utf-8"))
         named = (ADAPTER, OPTIMIZER, *({reward_embedding.FILE} & state["files"].keys()))
         hashes = {name: state["files"][name] for name in named}
-        whole = all(sha256(path / name) == digest for name, digest in hashes.items())
+        whole = state.pop("sha256") == _digest(state) and all(
+            sha256(path / name) == digest for name, digest in hashes.items()
+        )
         carried = tuple(map(float, state["loss_state"]))
         if not (type(state["step"]) is int and type(state["epoch"]) is int and isinstance(state["fingerprint"], dict)):
             raise ValueError("a counter or the fingerprint is missing")
@@ -224,6 +227,11 @@ def _place_moments(path: Path, model: Any, optimizer: Any, tensors: dict[str, to
             field: tensor if field == "step" else like(tensor, parameter)
             for field, tensor in fields[name].items()
         }
+
+
+def _digest(state: dict[str, Any]) -> str:
+    """The SHA-256 of what state.json says; JSON that was read and written again has the same."""
+    return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
 
 
 def _numbered(parent: Path) -> list[tuple[int, Path]]:

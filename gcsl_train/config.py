@@ -5,14 +5,14 @@ Flags win over the TOML file, the file over the defaults. An unknown name is an 
 
 import dataclasses
 import math
-import tomllib
 import types
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from gcsl_data.errors import InputError, UsageError
+from gcsl_data.errors import UsageError, shown
+from gcsl_train import settings as written
 from gcsl_train.errors import nearest
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
@@ -113,7 +113,7 @@ class Config:
         for (part, name), (holds, wanted) in _RULES.items():
             value = getattr(getattr(self, part), name)
             if value is not None and not (math.isfinite(value) and holds(value)):
-                raise UsageError("GT0203", f"--{_FLAG_OF[part, name]} must be {wanted}, found {value!r}")
+                raise UsageError("GT0203", f"--{_FLAG_OF[part, name]} must be {wanted}, found {shown(value)}")
 
     def portable(self) -> dict[str, dict[str, Any]]:
         """The settings as plain values without a path of this machine: names only."""
@@ -140,12 +140,12 @@ class Config:
 _RULES: dict[tuple[str, str], tuple[Any, str]] = {
     ("data", "max_length"): (lambda v: v >= 2, "at least 2"),
     ("data", "window"): (lambda v: v >= 1, "at least 1"),
-    ("lora", "rank"): (lambda v: v >= 1, "at least 1"),
+    ("lora", "rank"): (lambda v: 1 <= v <= 2**16, "from 1 to 2^16"),
     ("lora", "alpha"): (lambda v: v > 0, "above 0"),
     ("lora", "dropout"): (lambda v: 0 <= v < 1, "at least 0 and below 1"),
-    ("optim", "learning_rate"): (lambda v: v >= 0, "finite and not negative"),
+    ("optim", "learning_rate"): (lambda v: 0 <= v <= 1e30, "finite and not negative, at most 1e30"),
     ("optim", "warmup"): (lambda v: 0 <= v <= 1, "a fraction from 0 to 1"),
-    ("optim", "weight_decay"): (lambda v: v >= 0, "finite and not negative"),
+    ("optim", "weight_decay"): (lambda v: 0 <= v <= 1e6, "finite and not negative, at most 1e6"),
     ("optim", "clip"): (lambda v: v > 0, "finite and above 0"),
     ("run", "max_steps"): (lambda v: v >= 1, "at least 1"),
     ("run", "epochs"): (lambda v: v >= 1, "at least 1"),
@@ -180,51 +180,19 @@ def resolve(path: str | None, flags: dict[str, Any], assignments: Sequence[str] 
 
     Raises InputError (66) for a file that cannot be read, UsageError (2) for unknown names, wrong types and values.
     """
-    tree = {} if path is None else _read_toml(path)
+    tree = {} if path is None else written.read_toml(path, list(PARTS), skipped=RECIPE_PARTS)
     for flag, value in flags.items():
         if value is not None:
             part, name = FLAGS[flag]
             tree.setdefault(part, {})[name] = value
     for assignment in assignments:
-        part, name, value = _assignment(assignment)
+        part, name, value = written.assignment(assignment, list(PARTS))
         tree.setdefault(part, {})[name] = value
     if "loss" in tree:
         own = {name: value for name, value in tree["loss"].items() if name != "name"}
         tree["loss"] = {**{name: tree["loss"][name] for name in ("name",) if name in tree["loss"]}, "settings": own}
     built = {part: _build(part, kind, tree.get(part, {})) for part, kind in PARTS.items()}
     return Config(**built)
-
-
-def _assignment(text: str) -> tuple[str, str, Any]:
-    """Part, name and value of `PART.NAME=VALUE`; the value is a TOML value, or a word as it stands."""
-    place, equals, value = text.partition("=")
-    part, dot, name = place.strip().partition(".")
-    if not (equals and dot and name):
-        raise UsageError("GT0228", f"--set takes PART.NAME=VALUE, as in loss.beta=0.2, found {text!r}")
-    if part not in PARTS:
-        raise UsageError("GT0206", f"--set {text}: unknown part {part!r}; {nearest(part, list(PARTS))}")
-    try:
-        parsed = tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
-        parsed = value.strip()
-    return part, name.replace("-", "_"), parsed
-
-
-def _read_toml(path: str) -> dict[str, dict[str, Any]]:
-    try:
-        raw = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError("GT6601", f"{path} cannot be read: {error.strerror}; give another --config") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError("GT0205", f"{path} is not valid TOML ({error})") from None
-    tree: dict[str, dict[str, Any]] = {}
-    for part, settings in raw.items():
-        if part in RECIPE_PARTS:
-            continue
-        if part not in PARTS or not isinstance(settings, dict):
-            raise UsageError("GT0206", f"{path}: unknown part [{part}]; {nearest(part, list(PARTS))}")
-        tree[part] = {name.replace("-", "_"): value for name, value in settings.items()}
-    return tree
 
 
 def _build(part: str, kind: type, settings: dict[str, Any]) -> Any:
@@ -234,7 +202,7 @@ def _build(part: str, kind: type, settings: dict[str, Any]) -> Any:
             raise UsageError("GT0206", f"unknown setting {part}.{name}; {nearest(name, list(hints))}")
         settings[name] = _typed(value, hints[name], part, name)
     for setting in dataclasses.fields(kind):
-        if setting.default is setting.default_factory is dataclasses.MISSING and setting.name not in settings:
+        if setting.default is setting.default_factory is dataclasses.MISSING and not settings.get(setting.name):
             flag = _FLAG_OF[part, setting.name]
             where = "a dataset folder (DIR)" if flag == "DIR" else f"--{flag}"
             raise UsageError(
@@ -252,6 +220,10 @@ def _typed(value: Any, hint: Any, part: str, name: str) -> Any:
         return value
     if get_origin(hint) is Mapping:  # what a loss takes is its own business, and checked when it is chosen
         return value
+    if type(value) is int and abs(value) >= 2**63:
+        raise UsageError("GT0208", f"{part}.{name} must be a number below 2^63, found {shown(value)}")
+    if type(value) is str and "\0" in value:
+        raise UsageError("GT0208", f"{part}.{name} must be text without null characters, found {shown(value)}")
     if hint is float and type(value) is int:
         return float(value)
     if type(value) is not hint:

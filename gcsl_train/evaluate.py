@@ -7,6 +7,7 @@ goal-swap gap. Needs no sampling, so it is exact and cheap.
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ import torch
 
 from gcsl_data.dataset.goal import Message, remove
 from gcsl_data.dataset.manifest import Manifest
-from gcsl_data.errors import DataError, UsageError
+from gcsl_data.errors import DataError, TrainingError, UsageError, shown
 from gcsl_train import attention, reward_embedding, serving
 from gcsl_train import goals as goal_books
 from gcsl_train.collate import collate
@@ -57,6 +58,7 @@ def evaluate(
 
     `data` is of kind "examples"; `limit` takes its first so many records. Raises the errors of gcsl_data.errors.
     """
+    _check_sizes(max_length, limit)
     manifest = read_manifest(data)
     if manifest.kind != "examples":
         name = Path(data).name
@@ -69,6 +71,8 @@ def evaluate(
             "GT0219", "evaluate takes RUN (and --model for a local base), or --model MODEL, and --data DIR"
         )
     book = goal_books.read(folder.goals) if folder else goal_books.from_manifest(manifest)
+    if warning := _other_goals(book, manifest):
+        say(warning)
     source = serving.base(folder, model)
     records = list(itertools.islice(records_of(data, manifest, split), limit))
     encoder = serving.open_encoder(source, folder, book, asks=False, say=say)
@@ -91,18 +95,25 @@ def evaluate(
     sign = book.embedded.sign if book.embedded else 1
     for goal in asked:
         losses[goal.key] = _losses(tables[goal.key], policy, device, max_length)
+        _check_finite(losses[goal.key])
         say(f"{len(kept)} records, asked for {name_of(goal.index, logged(goal, sign))}")
     return summary(kept, losses, asked, split=split, dropped=len(records) - len(kept), sign=sign)
 
 
 def records_of(folder: str, manifest: Manifest, split: str) -> Iterator[Record]:
     """The records behind the rows of a split, each once, in the order of their first rows."""
-    seen = set()
+    places, names = set(), set()
     for row in read_examples(folder, manifest, split=split, with_records=True):
-        if row.place in seen:
+        if row.place in places:
             continue
-        seen.add(row.place)
-        prompt = remove(row.prompt, row.goal, manifest.placement)
+        if row.id in names:
+            raise DataError("GT6537", f"{split} has the id {row.id} for several records; build the dataset again")
+        places.add(row.place)
+        names.add(row.id)
+        try:
+            prompt = remove(row.prompt, row.goal, manifest.placement)
+        except ValueError as error:
+            raise DataError("GT6528", f"row {row.id}: {error}; build the dataset again") from None
         yield Record(id=row.id, prompt=prompt, answer=row.answers[0], level=row.level or 0)
 
 
@@ -151,6 +162,31 @@ def summary(
 def logged(goal: Asked, sign: int) -> float | None:
     """The reward that a goal asks for, in the log's own unit."""
     return None if goal.reward is None else sign * goal.reward + 0.0
+
+
+def _check_sizes(max_length: int, limit: int | None) -> None:
+    if max_length < 2:
+        raise UsageError("GT0203", f"--max-length must be at least 2, found {shown(max_length)}")
+    if limit is not None and not 1 <= limit < 2**63:
+        raise UsageError("GT0203", f"--limit must be from 1 to 2^63 - 1, found {shown(limit)}")
+
+
+def _other_goals(book: GoalBook, manifest: Manifest) -> str | None:
+    """What to say when levels are counted in other thresholds than the goals that are asked for."""
+    asked = {goal["index"]: (goal.get("threshold"), goal.get("comparator")) for goal in book.goals}
+    if not book.kept or asked == {goal.index: (goal.threshold, goal.comparator) for goal in manifest.goals}:
+        return None
+    return "warning: the dataset has other thresholds than the run's goals; levels are the dataset's, goals the run's"
+
+
+def _check_finite(losses: Mapping[str, tuple[float, int]]) -> None:
+    """Raises TrainingError (70) for a loss that is no number, which a mean would only hide."""
+    for name, (total, _) in losses.items():
+        if not math.isfinite(total):
+            raise TrainingError(
+                "GT7002",
+                f"the loss of row {name} is {total}: the model's numbers overflow; give --dtype float32, or train again",
+            )
 
 
 def _goals(book: GoalBook) -> list[Asked]:

@@ -79,12 +79,12 @@ class Loop:
             self.run_folder.cut_metrics(position.step)
             checkpoint.drop_after(self.run_folder.checkpoints, position.step)
             if stored is not None:
-                stored.write(self.run_folder.reference)
+                stored.write(self.run_folder.reference, self.table, self.fingerprint)
         self.passes = replace(self.passes, stored=stored)
         kind = self.config.run.progress if main else "none"
         with progress.shown(kind, total=self.total, done=position.step, say=self.say) as show:
             track = trackers.begin(self.accelerator, self.config, self.run_folder.path.resolve().name)
-            meter = Meter(self.run_folder.metrics, active=main, show=show, track=track)
+            meter = Meter(self.run_folder.metrics, active=main, say=self.say, show=show, track=track)
             try:
                 self._steps(position, meter, signals)
             finally:
@@ -246,7 +246,7 @@ class Loop:
         if not self.config.run.store_reference:
             return None
         loss, path = self.objective.loss, self.run_folder.reference
-        if self.saved and (stored := reference.read(path, self.table, loss, say=self.say)):
+        if self.saved and (stored := reference.read(path, self.table, loss, self.fingerprint, say=self.say)):
             return stored
         self.say("computing the reference of all answers ...")
         capacity = self.config.data.max_length

@@ -90,9 +90,10 @@ class Stopwatch:
 class Meter:
     """Writes step reports and shows them; in other processes than the main one it is silent."""
 
-    def __init__(self, path: Path, *, active: bool, show: Callable[[StepReport], None], track: Track) -> None:
-        self._show, self._track = show, track
+    def __init__(self, path: Path, *, active: bool, say: Say, show: Callable[[StepReport], None], track: Track) -> None:
+        self._say, self._show, self._track = say, show, track
         self._file: IO[str] | None = None
+        self._warned = False
         if active:
             try:
                 self._file = path.open("a", encoding="utf-8")
@@ -108,6 +109,11 @@ class Meter:
             self._file.flush()
         except OSError as error:
             raise from_os_error(error, self._file.name) from error
+        if report.grad_norm == 0 and not self._warned:
+            self._warned = True
+            self._say(
+                f"warning: step {report.step} has no gradient, so nothing is learned from it; are weights or settings 0?"
+            )
         self._show(report)
         self._track(report.as_json(), report.step)
 

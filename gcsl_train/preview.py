@@ -37,6 +37,8 @@ def preview(config: Config, *, gpu: str | None, mfu: float, say: Say) -> dict[st
     source = models.find(config.model.name)
     encoder = load_encoder(manifest, source, say=say)
     table = load_table(config, manifest, encoder, chosen, load_scale(config, manifest))
+    if warning := chosen.warning(table.numbers):
+        say(warning)
     arguments = plan_arguments(config)
     packs = plan(
         table.lengths, seed=config.run.seed, epoch=0, capacity=config.data.max_length, window=arguments["window"]

@@ -134,6 +134,8 @@ def _prepare(
         say(
             f"warning: {share:.0%} of the examples are left out; raise --max-length (the longest has {table.longest_seen:,})"
         )
+    if warning := chosen.warning(table.numbers):
+        say(warning)
     total = total_steps(config, table)
     if saved:
         resume.compare(saved, resume.fingerprint(config, **identity, total=total))

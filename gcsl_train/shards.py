@@ -1,6 +1,7 @@
 """The rows of a dataset: every shard checked against the manifest before a parser sees it, then read batch by batch."""
 
 import contextlib
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from gcsl_train.goals import embeds_reward
 from gcsl_train.kinds import LAYOUTS, Layout, Number
 
 SPLIT = "train"
-_RECORD = ("source", "row", "part", "level")
+_RECORD = {"source": "text", "row": "a whole number", "part": "a whole number", "level": "a whole number"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +65,11 @@ def read_examples(
     layout, needed = _layout(manifest), _needed(manifest)
     for path, shard in _verified(folder, manifest, split):
         rows = 0
-        for row in _rows(path, manifest, _RECORD if with_records else ()):
+        for row in _rows(path, manifest, with_records=with_records):
             rows += 1
-            example = _example(row, layout, needed, f"{shard.name} row {rows}")
-            yield _with_record(example, row) if with_records else example
+            where = f"{shard.name} row {rows}"
+            example = _example(row, layout, needed, where)
+            yield _with_record(example, row, where) if with_records else example
         if rows != shard.rows:
             raise DataError(
                 "GT6502", f"{path} has {rows} rows, the manifest says {shard.rows}; build the dataset again"
@@ -98,13 +100,17 @@ def _verified(folder: str | Path, manifest: Manifest, split: str) -> list[tuple[
     return [(verified_shard(folder, shard), shard) for shard in shards]
 
 
-def _with_record(example: Example, row: dict[str, Any]) -> Example:
+def _with_record(example: Example, row: dict[str, Any], where: str) -> Example:
+    if None in (row["source"], row["row"], row["part"]):
+        raise DataError("GT6505", f"{where}: a null in source, row or part; build the dataset again")
     return replace(example, place=(row["source"], row["row"], row["part"]), level=row["level"])
 
 
-def _rows(path: Path, manifest: Manifest, more: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+def _rows(path: Path, manifest: Manifest, *, with_records: bool) -> Iterator[dict[str, Any]]:
     with _opened(path) as reader:
-        names = [*_checked_columns(reader.schema, path, manifest), *more]
+        names = _checked_columns(reader.schema, path, manifest)
+        if with_records:
+            names += _checked_record(reader.schema, path)
         for number in range(reader.num_record_batches):
             yield from reader.get_batch(number).select(names).to_pylist()
 
@@ -141,10 +147,25 @@ def _checked_columns(schema: pa.Schema, path: Path, manifest: Manifest) -> list[
     return [*needed, *optional]
 
 
+def _checked_record(schema: pa.Schema, path: Path) -> list[str]:
+    """The columns that say which record is behind a row, after their types were found to be right."""
+    for name, wanted in _RECORD.items():
+        if name not in schema.names:
+            raise DataError("GT6504", f"{path} has no column {name!r}; build the dataset again")
+        found = schema.field(name).type
+        if not (_is_text(found) if wanted == "text" else pa.types.is_integer(found)):
+            raise DataError("GT6504", f"{path}: column {name!r} is {found}, expected {wanted}")
+    return list(_RECORD)
+
+
 def _layout(manifest: Manifest) -> Layout:
     """The layout of the manifest's kind, with the reward among its numbers where that is to be embedded."""
     layout = LAYOUTS[manifest.kind]
-    return replace(layout, numbers={**layout.numbers, "reward": Number()}) if embeds_reward(manifest) else layout
+    return (
+        replace(layout, numbers={**layout.numbers, "reward": Number(holds=math.isfinite, wanted="a finite number")})
+        if embeds_reward(manifest)
+        else layout
+    )
 
 
 def _needed(manifest: Manifest) -> tuple[str, ...]:

@@ -135,9 +135,10 @@ class Encoder:
 
         try:
             return self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=generation_prompt)
-        except TemplateError as error:
+        except (TemplateError, ValueError) as error:
             roles = ", ".join(m["role"] for m in messages)
-            raise DataError("GT6509", f"the chat template refuses a prompt with the roles {roles}: {error}") from None
+            what = f"with the roles {roles}" if messages else "without a message"
+            raise DataError("GT6509", f"the chat template refuses a prompt {what}: {error}") from None
 
     def _first_ids(self) -> list[int]:
         """What this tokenizer puts before plain text: its beginning-of-text token, or nothing."""

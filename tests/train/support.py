@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -111,8 +111,18 @@ def make_rows(
     return rows
 
 
-def make_dataset(folder: Path, rows: Sequence[dict[str, Any]], *, text: bool = False, **changes: Any) -> Path:
-    """A finished dataset folder of one shard; `changes` replace fields of its manifest."""
+def make_dataset(
+    folder: Path,
+    rows: Sequence[dict[str, Any]],
+    *,
+    text: bool = False,
+    columns: Mapping[str, pa.DataType | None] | None = None,
+    **changes: Any,
+) -> Path:
+    """A finished dataset folder of one shard; `changes` replace fields of its manifest.
+
+    `columns` have types of their own, or (None) are left out.
+    """
     turns = pa.string() if text else TURNS
     kinds = {"id": pa.string(), "prompt": turns, "completion": turns, "goal": pa.string(), "goal_index": pa.int32()}
     kinds |= {"threshold": pa.float64(), "level": pa.int32(), "reward": pa.float64(), "weight": pa.float64()}
@@ -127,7 +137,9 @@ def make_dataset(folder: Path, rows: Sequence[dict[str, Any]], *, text: bool = F
         "part": 0,
     }
     full = [{**filler, "row": number, **row} for number, row in enumerate(rows, start=1)]
-    return _finished(folder, full, pa.schema(list(kinds.items())), text=text, **changes)
+    kinds |= columns or {}
+    schema = pa.schema([(name, kind) for name, kind in kinds.items() if kind is not None])
+    return _finished(folder, full, schema, text=text, **changes)
 
 
 def make_kind_rows(kind: str, count: int, *, text: bool = False) -> list[dict[str, Any]]:
@@ -151,15 +163,23 @@ def make_kind_rows(kind: str, count: int, *, text: bool = False) -> list[dict[st
 
 
 def make_kind_dataset(
-    folder: Path, kind: str, rows: Sequence[dict[str, Any]] | None = None, /, *, text: bool = False, **changes: Any
+    folder: Path,
+    kind: str,
+    rows: Sequence[dict[str, Any]] | None = None,
+    /,
+    *,
+    text: bool = False,
+    columns: Mapping[str, pa.DataType] | None = None,
+    **changes: Any,
 ) -> Path:
-    """A finished dataset of a kind for other methods."""
+    """A finished dataset of a kind for other methods; `columns` have types of their own."""
     rows = make_kind_rows(kind, 24, text=text) if rows is None else rows
     turns = pa.string() if text else TURNS
     types = {"id": pa.string(), "prompt": turns, "completion": turns, "chosen": turns, "group": pa.string()}
     types |= {"rejected": pa.list_(turns) if kind == "multi-negative" else turns, "label": pa.bool_()}
     numbers = {name: pa.float64() for name in ("weight", "smoothing", "advantage")}
-    schema = pa.schema([(name, type_) for name, type_ in {**types, **numbers}.items() if name in rows[0]])
+    types |= {**numbers, **(columns or {})}
+    schema = pa.schema([(name, type_) for name, type_ in types.items() if name in rows[0]])
     plain = make_manifest(Shard(name="data/x", split="train", rows=1, bytes=1, sha256=""), schema, text=text)
     fit = dataclasses.replace(plain.fit, form=None, rule=None, bins_asked=None, decimals=None, thresholds=())
     goal_free = {"inference_goal": None, "inference_text": None, "goals": (), "templates": {}, "fit": fit}
