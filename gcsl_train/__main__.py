@@ -71,6 +71,7 @@ def train(
     loss: LossOpt = None,
     settings: SetOpt = None,
     save_every: Annotated[IntOpt, typer.Option(help="[100] steps between checkpoints")] = None,
+    evaluate_every: Annotated[IntOpt, typer.Option(help="steps between scorings of the validation split")] = None,
     resume: Annotated[str | None, typer.Option(help="[never] never, auto, or a checkpoint folder")] = None,
     progress: Annotated[str | None, typer.Option(help=_PROGRESS)] = None,
     tracker: Annotated[str | None, typer.Option(help="[none] tensorboard, wandb, trackio, ...")] = None,

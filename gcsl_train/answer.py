@@ -6,8 +6,8 @@ from gcsl_data.errors import OutputError, UsageError
 from gcsl_train import goal_tokens, serving
 from gcsl_train import goals as goal_books
 from gcsl_train.generate import Sampling, make_jobs, read_prompts, write_log
-from gcsl_train.meter import Say
 from gcsl_train.runfolder import RunFolder
+from gcsl_train.say import Say
 from gcsl_train.shards import read_manifest
 
 

@@ -26,7 +26,7 @@ from gcsl_data.errors import DataError, InputError
 from gcsl_train import reward_embedding
 from gcsl_train.errors import reason
 from gcsl_train.files import staged_folder, write_json, write_tensors
-from gcsl_train.meter import Say
+from gcsl_train.say import Say
 from gcsl_train.spread import like, whole
 
 ADAPTER, OPTIMIZER, STATE = "adapter_model.safetensors", "optimizer.safetensors", "state.json"

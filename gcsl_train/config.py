@@ -73,6 +73,7 @@ class Run:
     """Where the run goes and how long it is; `packs_per_step` counts packs over all ranks, `max_steps` wins over `epochs`.
 
     `store_reference` computes what a loss needs of its reference once, before the first step, instead of at each step.
+    With `evaluate_every` the first `evaluate_records` of the validation split are scored every so many steps, and at the end.
     `progress` is how steps are shown: auto is a bar on a terminal and lines of JSON elsewhere. `tracker` is one that
     accelerate knows (tensorboard, wandb, trackio, ...), which files the run under `project`.
     """
@@ -83,6 +84,8 @@ class Run:
     packs_per_step: int = 8
     seed: int = 0
     save_every: int = 100
+    evaluate_every: int | None = None
+    evaluate_records: int = 200
     resume: str = "never"
     store_reference: bool = False
     progress: Progress = "auto"
@@ -152,6 +155,8 @@ _RULES: dict[tuple[str, str], tuple[Any, str]] = {
     ("run", "packs_per_step"): (lambda v: v >= 1, "at least 1"),
     ("run", "seed"): (lambda v: 0 <= v < 2**63, "from 0 to 2^63 - 1"),
     ("run", "save_every"): (lambda v: v >= 1, "at least 1"),
+    ("run", "evaluate_every"): (lambda v: v >= 1, "at least 1"),
+    ("run", "evaluate_records"): (lambda v: v >= 1, "at least 1"),
 }
 
 _NOT_OF_THE_RUN = ("resume", "progress")  # how it was started, or looked at

@@ -13,29 +13,31 @@ from typing import Any
 import numpy as np
 import torch
 
-from gcsl_data.errors import TrainingError
 from gcsl_train import adapter, checkpoint, progress, reference, sharding, trackers
 from gcsl_train.checkpoint import Position
 from gcsl_train.config import Config
+from gcsl_train.errors import not_finite
 from gcsl_train.flops import Costs
 from gcsl_train.goals import GoalBook
 from gcsl_train.loss import State
-from gcsl_train.meter import Meter, Say, StepReport, Stopwatch
+from gcsl_train.meter import Meter, StepReport
 from gcsl_train.objective import Objective
 from gcsl_train.passes import Passes
 from gcsl_train.plan import Pack, Step, for_rank, steps
 from gcsl_train.policy import Policy
 from gcsl_train.runfolder import RunFolder
+from gcsl_train.say import Say
 from gcsl_train.schedule import rate
 from gcsl_train.signals import Stopped, StopSignals
+from gcsl_train.speed import Stopwatch
 from gcsl_train.spread import whole
 from gcsl_train.sums import Sums
 from gcsl_train.table import TokenTable
 from gcsl_train.tokens import Encoder
+from gcsl_train.validation import Validation
 
 # float16 gradients below 6e-8 vanish; this factor is taken out again before clipping. Other dtypes do not need it.
 _LOSS_FACTORS = {torch.float16: 1024.0}
-_NAMED_ROWS = 5
 
 
 @dataclass(kw_only=True)
@@ -61,6 +63,7 @@ class Loop:
     passes: Passes
     stopwatch: Stopwatch
     costs: Costs | None
+    validation: Validation | None
     loss_state: State = ()
 
     def run(self, signals: StopSignals) -> None:
@@ -84,7 +87,7 @@ class Loop:
         kind = self.config.run.progress if main else "none"
         with progress.shown(kind, total=self.total, done=position.step, say=self.say) as show:
             track = trackers.begin(self.accelerator, self.config, self.run_folder.path.resolve().name)
-            meter = Meter(self.run_folder.metrics, active=main, say=self.say, show=show, track=track)
+            meter = Meter(self.run_folder, active=main, say=self.say, show=show, track=track)
             try:
                 self._steps(position, meter, signals)
             finally:
@@ -119,6 +122,8 @@ class Loop:
             position = Position(step=step.number, epoch=step.epoch, loss_state=self.loss_state)
             if step.number % run.save_every == 0 or step.number == self.total or sums.stop:
                 self._save(position)
+            if self.validation and (step.number % (run.evaluate_every or self.total) == 0 or step.number == self.total):
+                self._evaluate(step.number, meter)
             if sums.stop and step.number < self.total:
                 where = self.run_folder.checkpoints / f"step-{step.number}"
                 raise Stopped(int(sums.stop), f"stopped after step {step.number}; {where} continues with --resume auto")
@@ -203,7 +208,8 @@ class Loop:
             parameter.grad /= self._loss_factor
         norm = float(whole(torch.nn.utils.clip_grad_norm_(parameters, self.config.optim.clip)))
         if not (math.isfinite(loss) and math.isfinite(norm)):
-            raise self._not_finite(step, loss, norm, suspects)
+            last = checkpoint.newest(self.run_folder.checkpoints)
+            raise not_finite(step.number, loss=loss, norm=norm, rows=suspects, last=last)
         optim = self.config.optim
         lr = rate(step.number, total=self.total, peak=optim.learning_rate, warmup=optim.warmup, schedule=optim.schedule)
         for group in self.optimizer.param_groups:
@@ -211,16 +217,6 @@ class Loop:
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         return norm, lr
-
-    def _not_finite(self, step: Step, loss: float, norm: float, suspects: list[str]) -> TrainingError:
-        rows = ", ".join(suspects[:_NAMED_ROWS]) + (f" and {n} more" if (n := len(suspects) - _NAMED_ROWS) > 0 else "")
-        last = checkpoint.newest(self.run_folder.checkpoints)
-        kept = f"the last checkpoint is {last}" if last else "there is no checkpoint yet"
-        return TrainingError(
-            "GT7001",
-            f"step {step.number}: loss {loss}, gradient norm {norm}; the step was not taken (rows {rows}); {kept}; "
-            "lower --learning-rate or leave these rows out",
-        )
 
     def _resume(self) -> Position:
         if self.saved is None:
@@ -236,6 +232,13 @@ class Loop:
             path = checkpoint.save(self.run_folder.checkpoints, position, files=files, fingerprint=self.fingerprint)
             self.say(f"saved {path}")
         self.accelerator.wait_for_everyone()
+
+    def _evaluate(self, step: int, meter: Meter) -> None:
+        assert self.validation is not None
+        found = self.validation.ask(self.model, self.loss_state, step=step, accelerator=self.accelerator)
+        sharding.settle(self.model)
+        meter.evaluated(found)
+        self.stopwatch.start()
 
     def _names(self, members: Sequence[int]) -> list[str]:
         """The ids of the rows of these items, each once."""

@@ -1,38 +1,18 @@
-"""What a run measures of itself: one line of JSON per optimizer step in metrics.jsonl, and the same to look at.
-
-Speeds are of real tokens over the whole step, waiting and saving included; padding is never counted. See flops.py for what
-counts as a FLOP.
-"""
+"""What a run writes of itself: a line of JSON per optimizer step and per evaluation, which are also shown and tracked."""
 
 import json
-import resource
-import sys
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
-import torch
-
 from gcsl_data.errors import from_os_error
+from gcsl_train.runfolder import RunFolder
+from gcsl_train.say import Say
+from gcsl_train.speed import Speed
+from gcsl_train.validation import Finding
 
-Say = Callable[[str], None]
 Track = Callable[[Mapping[str, Any], int], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Speed:
-    """How fast one step was, over all ranks, and the most memory of the main process (bytes).
-
-    `flops_per_s` is None for models whose FLOPs cannot be counted, `mfu` (0 to 1) where the device's peak is not known too.
-    """
-
-    tokens_per_s: float
-    supervised_tokens_per_s: float
-    flops_per_s: float | None
-    mfu: float | None
-    peak_memory: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,53 +42,22 @@ class StepReport:
         return line | speed | own
 
 
-class Stopwatch:
-    """Laps of a run. `peak` is the FLOP/s of one device at best, `devices` how many there are."""
-
-    def __init__(self, *, device: torch.device, peak: float | None, devices: int) -> None:
-        self._device, self._peak, self._devices = device, peak, devices
-        self._since = time.perf_counter()
-
-    def start(self) -> None:
-        """Begin a lap now; what came before it is no part of a step."""
-        self._since = time.perf_counter()
-
-    def lap(self, *, tokens: int, supervised: int, flops: float | None) -> Speed:
-        """The speed since the last lap, in which so much was done over all devices."""
-        now = time.perf_counter()
-        seconds, self._since = now - self._since, now
-        rate = None if flops is None else flops / seconds
-        return Speed(
-            tokens_per_s=tokens / seconds,
-            supervised_tokens_per_s=supervised / seconds,
-            flops_per_s=rate,
-            mfu=None if rate is None or self._peak is None else rate / (self._peak * self._devices),
-            peak_memory=peak_memory(self._device),
-        )
-
-
 class Meter:
-    """Writes step reports and shows them; in other processes than the main one it is silent."""
+    """Writes reports of steps and evaluations and shows them; in other processes than the main one it is silent."""
 
-    def __init__(self, path: Path, *, active: bool, say: Say, show: Callable[[StepReport], None], track: Track) -> None:
+    def __init__(
+        self, run: RunFolder, *, active: bool, say: Say, show: Callable[[StepReport], None], track: Track
+    ) -> None:
         self._say, self._show, self._track = say, show, track
-        self._file: IO[str] | None = None
         self._warned = False
-        if active:
-            try:
-                self._file = path.open("a", encoding="utf-8")
-            except OSError as error:
-                raise from_os_error(error, path) from error
+        self._files = {path: _Lines(path) for path in (run.metrics, run.evaluations)} if active else {}
+        self._steps, self._evaluations = run.metrics, run.evaluations
 
     def report(self, report: StepReport) -> None:
         """Write, flush and show one step."""
-        if self._file is None:
+        if not self._files:
             return
-        try:
-            self._file.write(json.dumps(report.as_json(), allow_nan=False) + "\n")
-            self._file.flush()
-        except OSError as error:
-            raise from_os_error(error, self._file.name) from error
+        self._files[self._steps].write(report.as_json())
         if report.grad_norm == 0 and not self._warned:
             self._warned = True
             self._say(
@@ -117,15 +66,37 @@ class Meter:
         self._show(report)
         self._track(report.as_json(), report.step)
 
+    def evaluated(self, found: Finding) -> None:
+        """Write, flush and show one evaluation."""
+        if not self._files:
+            return
+        line = found.as_json()
+        self._files[self._evaluations].write(line)
+        self._say(found.as_line())
+        self._track({name: value for name, value in line.items() if name != "step"}, found.step)
+
     def close(self) -> None:
-        """Close the file."""
+        """Close the files."""
+        for lines in self._files.values():
+            lines.close()
+
+
+class _Lines:
+    """A file of JSON lines that grows, made with its first line. Raises WriteError (74) and OutputError (73)."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: IO[str] | None = None
+
+    def write(self, line: Mapping[str, Any]) -> None:
+        try:
+            if self._file is None:
+                self._file = self._path.open("a", encoding="utf-8")
+            self._file.write(json.dumps(line, allow_nan=False) + "\n")
+            self._file.flush()
+        except OSError as error:
+            raise from_os_error(error, self._path) from error
+
+    def close(self) -> None:
         if self._file is not None:
             self._file.close()
-
-
-def peak_memory(device: torch.device) -> int:
-    """Bytes: the most that tensors took of a GPU, or the most resident memory of this process on a CPU."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -85,6 +85,10 @@ def load_model(
         )
     except (OSError, ValueError, KeyError) as error:
         raise _not_loaded(source, "model", error) from None
+    for module in model.modules() if quantize != "none" else ():
+        # On some CPUs bitsandbytes repacks weights for inference, after which training rounds in another way.
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
     if source.kind == "gguf":
         # transformers 5 keeps the file's quantization on the dequantized model, and then refuses to save it.
         model.hf_quantizer = None

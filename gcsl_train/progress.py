@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from gcsl_train.config import Progress
-from gcsl_train.meter import Say, StepReport
+from gcsl_train.meter import StepReport
+from gcsl_train.say import Say
 
 Show = Callable[[StepReport], None]
 

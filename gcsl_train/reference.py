@@ -25,9 +25,9 @@ from gcsl_train.collate import View, collate, mismatched_packs
 from gcsl_train.errors import reason
 from gcsl_train.files import write_bytes
 from gcsl_train.loss import Loss
-from gcsl_train.meter import Say
 from gcsl_train.plan import Pack, for_rank, plan
 from gcsl_train.policy import Policy
+from gcsl_train.say import Say
 from gcsl_train.table import TokenTable
 
 _DIGEST = "sha256"

@@ -1,6 +1,7 @@
 """The folder of one run: what lies where, who may write into it, and the files that describe it.
 
 RUN/metrics.jsonl    one line per optimizer step, flushed as it happens
+RUN/evaluations.jsonl  one line per evaluation on the validation split, where that was asked for
 RUN/adapter/         what PEFT loads: weights, config, model card; written at the end
 RUN/goals.json       the goals, where they stand in a prompt, which one to ask for
 RUN/run.json         settings, versions, dataset id, model name and hash
@@ -12,6 +13,7 @@ RUN/tracker/         what a tracker that writes files keeps, where one was asked
 import json
 import os
 import platform
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -36,6 +38,11 @@ class RunFolder:
     def metrics(self) -> Path:
         """One JSON object per step."""
         return self.path / "metrics.jsonl"
+
+    @property
+    def evaluations(self) -> Path:
+        """One JSON object per evaluation."""
+        return self.path / "evaluations.jsonl"
 
     @property
     def adapter(self) -> Path:
@@ -123,16 +130,18 @@ class RunFolder:
 
     def cut_metrics(self, step: int) -> None:
         """Forget the lines after `step`, and a line that was cut short, so that each step stands once."""
-        if not self.metrics.exists():
+        for path in (self.metrics, self.evaluations):
+            if path.exists():
+                write_bytes(path, b"".join(_lines_until(path, step)))
+
+
+def _lines_until(path: Path, step: int) -> Iterator[bytes]:
+    for line in path.read_bytes().splitlines(keepends=True):
+        try:
+            if json.loads(line)["step"] <= step:
+                yield line
+        except (ValueError, KeyError, TypeError):
             return
-        kept = []
-        for line in self.metrics.read_bytes().splitlines(keepends=True):
-            try:
-                if json.loads(line)["step"] <= step:
-                    kept.append(line)
-            except (ValueError, KeyError, TypeError):
-                break
-        write_bytes(self.metrics, b"".join(kept))
 
 
 def description(source: Source, sha256: str, dataset_id: str, **facts: Any) -> dict[str, Any]:

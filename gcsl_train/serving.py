@@ -9,8 +9,8 @@ from gcsl_train import adapter, goal_tokens
 from gcsl_train import model as models
 from gcsl_train.config import Dtype
 from gcsl_train.goals import GoalBook
-from gcsl_train.meter import Say
 from gcsl_train.runfolder import RunFolder
+from gcsl_train.say import Say
 from gcsl_train.tokens import Encoder
 
 

@@ -1,5 +1,7 @@
 """From a config to a finished run folder: everything that has to be ready before the first step, and the way out after."""
 
+import dataclasses
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,6 @@ from gcsl_train import model as models
 from gcsl_train.config import Config
 from gcsl_train.goals import embeds_reward, from_manifest
 from gcsl_train.loop import Loop
-from gcsl_train.meter import Say, Stopwatch
 from gcsl_train.objective import Objective
 from gcsl_train.passes import Passes
 from gcsl_train.plan import count_steps
@@ -31,10 +32,15 @@ from gcsl_train.policy import Policy, verify
 from gcsl_train.resume import plan_arguments
 from gcsl_train.reward_embedding import Scale
 from gcsl_train.runfolder import RunFolder
-from gcsl_train.shards import read_examples, read_manifest
+from gcsl_train.say import Say
+from gcsl_train.scoring import Questions, questions, records_of
+from gcsl_train.shards import SPLIT, read_examples, read_manifest
 from gcsl_train.signals import Stopped, StopSignals
+from gcsl_train.speed import Stopwatch
 from gcsl_train.table import TokenTable, tokenise
 from gcsl_train.tokens import Encoder
+from gcsl_train.validation import SPLIT as VALIDATION
+from gcsl_train.validation import Validation
 
 _MANY = 0.1  # a share of examples that nobody would leave out knowingly
 
@@ -82,14 +88,38 @@ def load_scale(config: Config, manifest: Manifest) -> Scale | None:
 
 
 def load_table(
-    config: Config, manifest: Manifest, encoder: Encoder, chosen: Objective, scale: Scale | None
+    config: Config,
+    manifest: Manifest,
+    encoder: Encoder,
+    chosen: Objective,
+    scale: Scale | None,
+    *,
+    split: str = SPLIT,
+    limit: int | None = None,
 ) -> TokenTable:
-    """The tokens of the train split, as items of its kind; with prompts without goals where the loss wants them."""
+    """The tokens of a split, or of its first rows, as items of its kind; also without goals where the loss wants that."""
     bare = manifest.placement if chosen.loss.reference == "goal-free" else None
-    rows = read_examples(config.data.dataset, manifest)
+    rows = itertools.islice(read_examples(config.data.dataset, manifest, split=split), limit)
     if scale is not None:
         rows = reward_embedding.placed(rows, from_manifest(manifest), scale)
     return tokenise(rows, encoder, capacity=config.data.max_length, bare=bare)
+
+
+def load_validation(
+    config: Config, manifest: Manifest, encoder: Encoder, chosen: Objective, scale: Scale | None
+) -> tuple[TokenTable, Questions | None] | None:
+    """Items and records of the validation split, where the run wants it scored. Raises DataError (65) where there is none."""
+    run, data = config.run, config.data
+    if run.evaluate_every is None:
+        return None
+    limit = run.evaluate_records
+    table = load_table(config, manifest, encoder, chosen, scale, split=VALIDATION, limit=limit)
+    if manifest.kind != "examples":
+        return table, None
+    records = list(itertools.islice(records_of(data.dataset, manifest, VALIDATION), limit))
+    book, capacity = from_manifest(manifest), data.max_length
+    asked = questions(records, book, encoder, split=VALIDATION, capacity=capacity, scale=scale, with_goals=True)
+    return table, asked
 
 
 def total_steps(config: Config, table: TokenTable) -> int:
@@ -136,6 +166,7 @@ def _prepare(
         )
     if warning := chosen.warning(table.numbers):
         say(warning)
+    held_out = load_validation(config, manifest, encoder, chosen, scale)
     total = total_steps(config, table)
     if saved:
         resume.compare(saved, resume.fingerprint(config, **identity, total=total))
@@ -171,6 +202,13 @@ def _prepare(
         f"{sum(p.numel() for p in trained):,} trained parameters"
     )
     identity["sha256"] = sha256 = sha256 or models.weights_sha256(source)
+    passes = Passes(
+        loss=chosen.loss, table=table, policy=policy, capacity=config.data.max_length, device=accelerator.device
+    )
+    validation = None
+    if held_out is not None:
+        asked_of = dataclasses.replace(passes, table=held_out[0])
+        validation = Validation(objective=chosen, passes=asked_of, questions=held_out[1])
     counts = {"steps": total, "examples": table.examples, "dropped": table.dropped, "filtered": table.filtered}
     return Loop(
         config=config,
@@ -190,10 +228,9 @@ def _prepare(
         book=from_manifest(manifest),
         saved=saved,
         fingerprint=resume.fingerprint(config, **identity, total=total),
-        passes=Passes(
-            loss=chosen.loss, table=table, policy=policy, capacity=config.data.max_length, device=accelerator.device
-        ),
+        passes=passes,
         stopwatch=Stopwatch(device=accelerator.device, peak=flops.peak(accelerator.device, dtype), devices=world),
+        validation=validation,
         costs=flops.costs(peft_model, policy.head),
         description=runfolder.description(source, sha256, manifest.dataset_id, loss=chosen.as_json(), **counts),
     )

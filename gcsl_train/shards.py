@@ -96,7 +96,11 @@ def _verified(folder: str | Path, manifest: Manifest, split: str) -> list[tuple[
     shards = manifest.split_shards(split)
     if not shards:
         names = ", ".join(s.name for s in manifest.splits) or "none"
-        raise DataError("GT6501", f"{folder} has no split {split!r} (it has: {names}); build it again with one")
+        raise DataError(
+            "GT6501",
+            f"{folder} has no split {split!r} (it has: {names}); choose one of these, or expand the log again with "
+            "--split 0.8,0.2",
+        )
     return [(verified_shard(folder, shard), shard) for shard in shards]
 
 

@@ -200,6 +200,26 @@ def _finished(folder: Path, rows: Sequence[dict[str, Any]], schema: pa.Schema, *
     return folder
 
 
+def with_validation(folder: Path, count: int) -> Path:
+    """The dataset with a validation split: its first rows once more, under other ids."""
+    from gcsl_data.dataset import manifest as manifests
+
+    manifest = manifests.load(folder)
+    with pa.ipc.open_file(str(folder / manifest.shards[0].name)) as reader:
+        table = reader.read_all().slice(0, count)
+    ids = pa.array([f"v{name[1:]}" for name in table.column("id").to_pylist()])
+    table = table.set_column(table.schema.get_field_index("id"), table.schema.field("id"), ids)
+    name = "data/validation-00000-of-00001.arrow"
+    with pa.ipc.new_file(str(folder / name), table.schema) as writer:
+        writer.write_table(table)
+    content = (folder / name).read_bytes()
+    shard = Shard(name=name, split="validation", rows=count, bytes=len(content), sha256=sha256(content))
+    splits = (*manifest.splits, Split(name="validation", records=count, examples=count))
+    manifest = dataclasses.replace(manifest, splits=splits, shards=(*manifest.shards, shard)).identified()
+    (folder / "manifest.json").write_bytes(decode.pretty(decode.encode(manifest)))
+    return folder
+
+
 def make_token_dataset(folder: Path, rows: Sequence[dict[str, Any]] | None = None, **options: Any) -> Path:
     """A finished dataset whose goals are special tokens (`TOKENS`); goal 1 is dropped."""
     rows = make_rows(24, goals=TOKENS) if rows is None else rows

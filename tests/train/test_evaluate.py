@@ -13,8 +13,8 @@ from transformers import AutoModelForCausalLM
 
 from gcsl_data.dataset.goal import place
 from gcsl_data.dataset.manifest import Split, load
-from gcsl_train.evaluate import Record, records_of, summary
 from gcsl_train.goals import Asked
+from gcsl_train.scoring import Questions, Record, records_of, summary
 
 from .support import GOALS, WORDS, command, encoder_for, make_dataset, make_kind_dataset, make_rows
 
@@ -133,7 +133,16 @@ def test_people_get_a_table(held_out, model, capsys):
 def test_the_summary_weighs_by_tokens():
     records = [Record(id=name, prompt="p", answer="a", level=level) for name, level in (("x", 1), ("y", 2))]
     losses = {None: {"x": (2.0, 1), "y": (3.0, 3)}, 2: {"x": (9.0, 1), "y": (1.5, 3)}}
-    found = summary(records, losses, [Asked(None, None), Asked(2, "g")], split="s", dropped=0)
+    asked = Questions(
+        split="s",
+        records=tuple(records),
+        dropped=0,
+        asked=(Asked(None, None), Asked(2, "g")),
+        tables={},
+        capacity=9,
+        sign=1,
+    )
+    found = summary(asked, losses)
     assert [(s.asked, s.level, s.loss) for s in found.scores] == [(None, 1, 2), (None, 2, 1), (2, 1, 9), (2, 2, 0.5)]
     assert [(g.index, g.records, g.loss) for g in found.goals] == [(None, 2, 1.25), (2, 1, 0.5)]
     assert found.swap is None
