@@ -4,6 +4,7 @@ A first word that is no verb means `train`. Nothing heavy is imported before a c
 results, standard error everything else; an error is one line and an exit status (see gcsl_data.errors).
 """
 
+import logging
 import os
 import sys
 from pathlib import Path
@@ -26,6 +27,7 @@ OutOpt = Annotated[str | None, typer.Option("--out", "-o", help="run folder to m
 ConfigOpt = Annotated[str | None, typer.Option("--config", help="TOML file with the same settings, nested")]
 _LOSSES = "[sft] kl, dft, iw-sft, iw-sft-token, gft, dpo, cdpo, simpo, alphadpo, sdpo, kto"
 LossOpt = Annotated[str | None, typer.Option(help=_LOSSES)]
+_PROGRESS = "[auto] auto (a bar on a terminal, else json), bar, plain, json, none"
 _SET = "any setting, as loss.beta=0.2; may be repeated"
 SetOpt = Annotated[list[str] | None, typer.Option("--set", metavar="PART.NAME=VALUE", help=_SET)]
 IntOpt = int | None
@@ -69,7 +71,10 @@ def train(
     loss: LossOpt = None,
     settings: SetOpt = None,
     save_every: Annotated[IntOpt, typer.Option(help="[100] steps between checkpoints")] = None,
+    evaluate_every: Annotated[IntOpt, typer.Option(help="steps between scorings of the validation split")] = None,
     resume: Annotated[str | None, typer.Option(help="[never] never, auto, or a checkpoint folder")] = None,
+    progress: Annotated[str | None, typer.Option(help=_PROGRESS)] = None,
+    tracker: Annotated[str | None, typer.Option(help="[none] tensorboard, wandb, trackio, ...")] = None,
     gradient_checkpointing: Annotated[
         bool, typer.Option("--gradient-checkpointing", help="less memory, slower")
     ] = False,
@@ -94,15 +99,20 @@ def plan(
     packs_per_step: Annotated[IntOpt, typer.Option(help="[8] packs per optimizer step, over all ranks")] = None,
     loss: LossOpt = None,
     settings: SetOpt = None,
+    gradient_checkpointing: Annotated[
+        bool, typer.Option("--gradient-checkpointing", help="less memory, slower")
+    ] = False,
+    gpu: Annotated[str | None, typer.Option(help="H200, H100, A100, RTX 4090, ...: fits, and how long?")] = None,
+    mfu: Annotated[float, typer.Option(help="share of its best that the GPU reaches")] = 0.4,
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object")] = False,
 ) -> None:
-    """Say what a training run would do: packs, padding, steps, tokens, examples left out."""
+    """Say what a training run would do and take: packs, padding, steps, tokens, examples left out, memory, time."""
     given = dict(locals())
-    wants_json = given.pop("as_json")
+    wants_json, gpu, mfu = given.pop("as_json"), given.pop("gpu"), given.pop("mfu")
     resolved = _config({**given, "out": "-"})
     from gcsl_train.preview import as_text, preview
 
-    counts = preview(resolved, say=_say)
+    counts = preview(resolved, gpu=gpu, mfu=mfu, say=_say)
     if wants_json:
         import json
 
@@ -255,6 +265,7 @@ def _config(given: dict[str, Any]) -> Any:
 def _quiet_libraries() -> None:
     """Library warnings and bars are for developers: warnings show with python -W, bars with TQDM_DISABLE=0."""
     os.environ.setdefault("TQDM_DISABLE", "1")
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it warns of kernels that nobody asked for
     if not sys.warnoptions:
         import warnings
 

@@ -11,7 +11,7 @@ from gcsl_data.errors import DataError, InputError, UsageError
 from gcsl_train import goal_tokens, reward_embedding
 from gcsl_train import goals as goal_books
 from gcsl_train import model as models
-from gcsl_train.checkpoint import ADAPTER, adapter_tensors
+from gcsl_train.checkpoint import ADAPTER, Files
 from gcsl_train.errors import reason, translated
 from gcsl_train.files import staged_folder, write_tensors
 from gcsl_train.goal_tokens import GoalTokens
@@ -21,7 +21,7 @@ from gcsl_train.runfolder import RunFolder
 from gcsl_train.tokens import Encoder
 
 
-def write(folder: Path, model: Any, *, book: GoalBook, base: str, encoder: Encoder, loss: str) -> None:
+def write(folder: Path, model: Any, weights: Files, *, book: GoalBook, base: str, encoder: Encoder, loss: str) -> None:
     """Write adapter_model.safetensors, adapter_config.json and README.md, whole or not at all.
 
     Where goals are tokens, the tokenizer that has them is written too; where they are rewards, the network that embeds them.
@@ -32,12 +32,11 @@ def write(folder: Path, model: Any, *, book: GoalBook, base: str, encoder: Encod
     if not isinstance(config.target_modules, str):
         config.target_modules = sorted(config.target_modules)  # PEFT keeps a set, whose order differs from run to run
     with staged_folder(folder) as staging:
-        write_tensors(staging / ADAPTER, adapter_tensors(model))
+        for name, tensors in weights.items():
+            write_tensors(staging / name, tensors)
         config.save_pretrained(str(staging))
         (staging / "README.md").write_text(card(book, base=base, goals=encoder.goals, loss=loss), encoding="utf-8")
-        if embedding := reward_embedding.of(model):
-            embedding.write(staging / reward_embedding.FILE)
-        elif encoder.goals:
+        if encoder.goals and not encoder.goals.soft:
             encoder.tokenizer.save_pretrained(str(staging))
 
 

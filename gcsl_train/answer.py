@@ -3,12 +3,11 @@
 from pathlib import Path
 
 from gcsl_data.errors import OutputError, UsageError
-from gcsl_train import goal_tokens, serving
+from gcsl_train import foreign, goal_tokens, serving
 from gcsl_train import goals as goal_books
-from gcsl_train import model as models
 from gcsl_train.generate import Sampling, make_jobs, read_prompts, write_log
-from gcsl_train.meter import Say
 from gcsl_train.runfolder import RunFolder
+from gcsl_train.say import Say
 from gcsl_train.shards import read_manifest
 
 
@@ -49,6 +48,6 @@ def answer(
     jobs = make_jobs(rows, book, asked, encoder, n=sampling.n)
     opened = serving.open_model(source, folder, encoder, dtype=numbers, attention="sdpa")
     of_goals = encoder.goals.ids if encoder.goals else ()
-    models.check_rows(opened, max((i for job in jobs for i in job.ids if i not in of_goals), default=0), source)
+    foreign.check_rows(opened, max((i for job in jobs for i in job.ids if i not in of_goals), default=0), source.name)
     lm = goal_tokens.fold(opened)
     write_log(jobs, out, asked=asked, book=book, encoder=encoder, model=lm.to(device), sampling=sampling, say=say)

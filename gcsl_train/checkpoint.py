@@ -3,7 +3,8 @@
     step-N/adapter_model.safetensors     adapter weights under PEFT's names
     step-N/reward_embedding.safetensors  the network that embeds rewards, where the run trains one
     step-N/optimizer.safetensors         AdamW's state, `<parameter>/<field>`
-    step-N/state.json                    step, epoch, what the loss carries from step to step, hashes, fingerprint of the run
+    step-N/state.json                    step, epoch, what the loss carries from step to step, hashes, fingerprint of the run,
+                                         and the SHA-256 of all of it
 
 The folder is staged beside its place and renamed, so a folder of that name is complete. Nothing in it can run code. Random
 state is not stored because there is none: each pack reseeds from (seed, step, pack). The newest two are kept.
@@ -25,10 +26,12 @@ from gcsl_data.errors import DataError, InputError
 from gcsl_train import reward_embedding
 from gcsl_train.errors import reason
 from gcsl_train.files import staged_folder, write_json, write_tensors
-from gcsl_train.meter import Say
+from gcsl_train.say import Say
+from gcsl_train.spread import like, whole
 
 ADAPTER, OPTIMIZER, STATE = "adapter_model.safetensors", "optimizer.safetensors", "state.json"
 KEPT = 2
+Files = dict[str, dict[str, torch.Tensor]]
 _FOLDER = re.compile(r"step-(\d+)")
 
 
@@ -51,20 +54,19 @@ class Saved:
     hashes: dict[str, str]
 
 
-def save(parent: Path, position: Position, *, model: Any, optimizer: Any, fingerprint: dict[str, Any]) -> Path:
+def save(parent: Path, position: Position, *, files: Files, fingerprint: dict[str, Any]) -> Path:
     """Write `parent`/step-N and then remove checkpoints beyond the newest two; gives the new folder.
 
-    Raises WriteError (74) or OutputError (73); the older checkpoints are still there then.
+    `files` are those of `weights_of` and `moments_of`. Raises WriteError (74) or OutputError (73); the older checkpoints are
+    still there then.
     """
     final = parent / f"step-{position.step}"
     with staged_folder(final) as staging:
-        write_tensors(staging / ADAPTER, adapter_tensors(model))
-        write_tensors(staging / OPTIMIZER, _optimizer_tensors(model, optimizer))
-        if embedding := reward_embedding.of(model):
-            embedding.write(staging / reward_embedding.FILE)
+        for name, tensors in files.items():
+            write_tensors(staging / name, tensors)
         hashes = {path.name: sha256(path) for path in sorted(staging.iterdir())}
         state = {**asdict(position), "files": hashes, "fingerprint": fingerprint}
-        write_json(staging / STATE, state)
+        write_json(staging / STATE, {**state, "sha256": _digest(state)})
     for _, old in _numbered(parent)[:-KEPT]:
         shutil.rmtree(old, ignore_errors=True)
     return final
@@ -99,7 +101,9 @@ def read(path: Path) -> Saved:
         state = json.loads((path / STATE).read_text(encoding="utf-8"))
         named = (ADAPTER, OPTIMIZER, *({reward_embedding.FILE} & state["files"].keys()))
         hashes = {name: state["files"][name] for name in named}
-        whole = all(sha256(path / name) == digest for name, digest in hashes.items())
+        whole = state.pop("sha256") == _digest(state) and all(
+            sha256(path / name) == digest for name, digest in hashes.items()
+        )
         carried = tuple(map(float, state["loss_state"]))
         counters = [state["step"], state["epoch"]]
         if not (all(type(n) is int and n >= 0 for n in counters) and isinstance(state["fingerprint"], dict)):
@@ -129,31 +133,44 @@ def drop_after(parent: Path, step: int) -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def load(path: Path, *, model: Any, optimizer: Any) -> None:
-    """Put a checkpoint's adapter, reward embedding and optimizer state in place.
+def load_weights(path: Path, model: Any) -> None:
+    """Put a checkpoint's adapter and reward embedding in place, in a model that is whole on each rank.
 
     Raises DataError (65) when a file is damaged, holds a value that is not finite, or does not fit the model.
     """
-    try:
-        adapter, moments = load_file(path / ADAPTER), load_file(path / OPTIMIZER)
-    except (SafetensorError, OSError) as error:
-        raise DataError("GT6517", f"{path} is damaged ({reason(error)}); resume from another checkpoint") from None
-    for name, tensor in {**adapter, **moments}.items():
-        if not torch.isfinite(tensor).all():
-            raise DataError(
-                "GT6518", f"{path}: {name} holds a value that is not finite; resume from another checkpoint"
-            )
-    _place_adapter(path, model, adapter)
+    _place_adapter(path, model, _read_finite(path / ADAPTER))
     _place_embedding(path, model)
-    _place_moments(path, model, optimizer, moments)
 
 
-def adapter_tensors(model: Any) -> dict[str, torch.Tensor]:
-    """The adapter's weights as PEFT names them in a file, on the CPU."""
+def load_moments(path: Path, *, model: Any, optimizer: Any) -> None:
+    """Put a checkpoint's optimizer state in place, spread as the parameters are. Raises DataError (65) likewise."""
+    _place_moments(path, model, optimizer, _read_finite(path / OPTIMIZER))
+
+
+def weights_of(model: Any) -> Files:
+    """What is trained, on the CPU, by file: the adapter as PEFT names its tensors, and the reward embedding, if there is one.
+
+    All ranks ask together: where the model is sharded, each holds a part.
+    """
     from peft import get_peft_model_state_dict
 
     tensors = get_peft_model_state_dict(model, save_embedding_layers=False)
-    return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in sorted(tensors.items())}
+    embedding = reward_embedding.of(model)
+    return {
+        ADAPTER: {name: _on_cpu(tensor) for name, tensor in sorted(tensors.items())},
+        **({reward_embedding.FILE: embedding.tensors()} if embedding else {}),
+    }
+
+
+def moments_of(model: Any, optimizer: Any) -> Files:
+    """The optimizer's state, on the CPU, by file; all ranks ask together."""
+    return {
+        OPTIMIZER: {
+            f"{name}/{field}": _on_cpu(value)
+            for name, parameter in trained_parameters(model).items()
+            for field, value in optimizer.state[parameter].items()
+        }
+    }
 
 
 def trained_parameters(model: Any) -> dict[str, torch.nn.Parameter]:
@@ -161,18 +178,28 @@ def trained_parameters(model: Any) -> dict[str, torch.nn.Parameter]:
     return {name: p for name, p in model.named_parameters() if p.requires_grad}
 
 
-def _optimizer_tensors(model: Any, optimizer: Any) -> dict[str, torch.Tensor]:
-    return {
-        f"{name}/{field}": value.detach().cpu().contiguous().clone()
-        for name, parameter in trained_parameters(model).items()
-        for field, value in optimizer.state[parameter].items()
-    }
+def _on_cpu(tensor: torch.Tensor) -> torch.Tensor:
+    return whole(tensor.detach()).cpu().contiguous().clone()
+
+
+def _read_finite(file: Path) -> dict[str, torch.Tensor]:
+    path = file.parent
+    try:
+        tensors = load_file(file)
+    except (SafetensorError, OSError) as error:
+        raise DataError("GT6517", f"{path} is damaged ({reason(error)}); resume from another checkpoint") from None
+    for name, tensor in tensors.items():
+        if not torch.isfinite(tensor).all():
+            raise DataError(
+                "GT6518", f"{path}: {name} holds a value that is not finite; resume from another checkpoint"
+            )
+    return tensors
 
 
 def _place_adapter(path: Path, model: Any, tensors: dict[str, torch.Tensor]) -> None:
     from peft import set_peft_model_state_dict
 
-    mine = adapter_tensors(model)
+    mine = weights_of(model)[ADAPTER]
     if {n: t.shape for n, t in mine.items()} != {n: t.shape for n, t in tensors.items()}:
         raise DataError("GT6519", f"{path} holds an adapter of another shape; resume from a checkpoint of this run")
     set_peft_model_state_dict(model, tensors)
@@ -201,9 +228,14 @@ def _place_moments(path: Path, model: Any, optimizer: Any, tensors: dict[str, to
     for name, parameter in parameters.items():
         optimizer.state[parameter] = {
             # AdamW keeps its step counter on the CPU whatever the device of the parameter.
-            field: tensor if field == "step" else tensor.to(parameter.device)
+            field: tensor if field == "step" else like(tensor, parameter)
             for field, tensor in fields[name].items()
         }
+
+
+def _digest(state: dict[str, Any]) -> str:
+    """The SHA-256 of what state.json says; JSON that was read and written again has the same."""
+    return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
 
 
 def _numbered(parent: Path) -> list[tuple[int, Path]]:

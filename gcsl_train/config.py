@@ -5,18 +5,20 @@ Flags win over the TOML file, the file over the defaults. An unknown name is an 
 
 import dataclasses
 import math
-import tomllib
 import types
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from gcsl_data.errors import InputError, UsageError
+from gcsl_data.errors import UsageError, shown
+from gcsl_train import settings as written
 from gcsl_train.errors import nearest
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 Schedule = Literal["cosine", "linear", "constant"]
+Quantize = Literal["none", "4bit"]
+Progress = Literal["auto", "bar", "plain", "json", "none"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,20 +32,28 @@ class Data:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """The base model: a hub id, a folder or a .gguf file; its dtype (auto: bfloat16 on CUDA, float32 elsewhere)."""
+    """The base model: a hub id, a folder or a .gguf file; its dtype (auto: bfloat16 on CUDA, float32 elsewhere).
+
+    `quantize` 4bit keeps the frozen weights in four bits (NF4, QLoRA), which takes bitsandbytes.
+    """
 
     name: str
     dtype: Dtype = "auto"
+    quantize: Quantize = "none"
     gradient_checkpointing: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lora:
-    """The adapter; its weights are float32 whatever the base has. `target_modules` is all-linear or names with commas."""
+    """The adapter; its weights are float32 whatever the base has. `target_modules` is all-linear or names with commas.
+
+    `dora` learns the length of each weight's columns apart from their direction (arXiv 2402.09353).
+    """
 
     rank: int = 16
     alpha: int = 32
     dropout: float = 0.0
+    dora: bool = False
     target_modules: str = "all-linear"
 
 
@@ -63,6 +73,9 @@ class Run:
     """Where the run goes and how long it is; `packs_per_step` counts packs over all ranks, `max_steps` wins over `epochs`.
 
     `store_reference` computes what a loss needs of its reference once, before the first step, instead of at each step.
+    With `evaluate_every` the first `evaluate_records` of the validation split are scored every so many steps, and at the end.
+    `progress` is how steps are shown: auto is a bar on a terminal and lines of JSON elsewhere. `tracker` is one that
+    accelerate knows (tensorboard, wandb, trackio, ...), which files the run under `project`.
     """
 
     out: str
@@ -71,8 +84,13 @@ class Run:
     packs_per_step: int = 8
     seed: int = 0
     save_every: int = 100
+    evaluate_every: int | None = None
+    evaluate_records: int = 200
     resume: str = "never"
     store_reference: bool = False
+    progress: Progress = "auto"
+    tracker: str = "none"
+    project: str = "gcsl"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,25 +116,26 @@ class Config:
         for (part, name), (holds, wanted) in _RULES.items():
             value = getattr(getattr(self, part), name)
             if value is not None and not (math.isfinite(value) and holds(value)):
-                raise UsageError("GT0203", f"--{_FLAG_OF[part, name]} must be {wanted}, found {value!r}")
+                raise UsageError("GT0203", f"--{_FLAG_OF[part, name]} must be {wanted}, found {shown(value)}")
 
     def portable(self) -> dict[str, dict[str, Any]]:
         """The settings as plain values without a path of this machine: names only."""
         tree = dataclasses.asdict(self)
         for part, name in (("data", "dataset"), ("model", "name"), ("run", "out")):
             tree[part][name] = _without_folders(tree[part][name])
-        del tree["run"]["resume"]
+        for name in _NOT_OF_THE_RUN:
+            del tree["run"][name]
         tree["loss"] |= tree["loss"].pop("settings")
         return tree
 
     def changed(self) -> list[str]:
-        """The settings that are not the defaults, as flags; without those that have no default, and `resume`."""
+        """The settings that are not the defaults, as flags; without those that have no default."""
         parts = [(part, setting) for part, kind in PARTS.items() for setting in dataclasses.fields(kind)]
         own = [f"loss.{name} {value}" for name, value in self.loss.settings.items()]
         return [
             f"{_FLAG_OF[part, setting.name]} {value}"
             for part, setting in parts
-            if setting.default is not dataclasses.MISSING and setting.name != "resume"
+            if setting.default is not dataclasses.MISSING and setting.name not in _NOT_OF_THE_RUN
             if (value := getattr(getattr(self, part), setting.name)) != setting.default
         ] + own
 
@@ -124,20 +143,23 @@ class Config:
 _RULES: dict[tuple[str, str], tuple[Any, str]] = {
     ("data", "max_length"): (lambda v: v >= 2, "at least 2"),
     ("data", "window"): (lambda v: v >= 1, "at least 1"),
-    ("lora", "rank"): (lambda v: v >= 1, "at least 1"),
+    ("lora", "rank"): (lambda v: 1 <= v <= 2**16, "from 1 to 2^16"),
     ("lora", "alpha"): (lambda v: v > 0, "above 0"),
     ("lora", "dropout"): (lambda v: 0 <= v < 1, "at least 0 and below 1"),
-    ("optim", "learning_rate"): (lambda v: v >= 0, "finite and not negative"),
+    ("optim", "learning_rate"): (lambda v: 0 <= v <= 1e30, "finite and not negative, at most 1e30"),
     ("optim", "warmup"): (lambda v: 0 <= v <= 1, "a fraction from 0 to 1"),
-    ("optim", "weight_decay"): (lambda v: v >= 0, "finite and not negative"),
+    ("optim", "weight_decay"): (lambda v: 0 <= v <= 1e6, "finite and not negative, at most 1e6"),
     ("optim", "clip"): (lambda v: v > 0, "finite and above 0"),
     ("run", "max_steps"): (lambda v: v >= 1, "at least 1"),
     ("run", "epochs"): (lambda v: v >= 1, "at least 1"),
     ("run", "packs_per_step"): (lambda v: v >= 1, "at least 1"),
     ("run", "seed"): (lambda v: 0 <= v < 2**63, "from 0 to 2^63 - 1"),
     ("run", "save_every"): (lambda v: v >= 1, "at least 1"),
+    ("run", "evaluate_every"): (lambda v: v >= 1, "at least 1"),
+    ("run", "evaluate_records"): (lambda v: v >= 1, "at least 1"),
 }
 
+_NOT_OF_THE_RUN = ("resume", "progress")  # how it was started, or looked at
 PARTS: dict[str, type] = {"data": Data, "model": Model, "lora": Lora, "optim": Optim, "run": Run, "loss": Loss}
 
 # A file may say how the data is made, too (gcsl-data --recipe).
@@ -163,51 +185,19 @@ def resolve(path: str | None, flags: dict[str, Any], assignments: Sequence[str] 
 
     Raises InputError (66) for a file that cannot be read, UsageError (2) for unknown names, wrong types and values.
     """
-    tree = {} if path is None else _read_toml(path)
+    tree = {} if path is None else written.read_toml(path, list(PARTS), skipped=RECIPE_PARTS)
     for flag, value in flags.items():
         if value is not None:
             part, name = FLAGS[flag]
             tree.setdefault(part, {})[name] = value
     for assignment in assignments:
-        part, name, value = _assignment(assignment)
+        part, name, value = written.assignment(assignment, list(PARTS))
         tree.setdefault(part, {})[name] = value
     if "loss" in tree:
         own = {name: value for name, value in tree["loss"].items() if name != "name"}
         tree["loss"] = {**{name: tree["loss"][name] for name in ("name",) if name in tree["loss"]}, "settings": own}
     built = {part: _build(part, kind, tree.get(part, {})) for part, kind in PARTS.items()}
     return Config(**built)
-
-
-def _assignment(text: str) -> tuple[str, str, Any]:
-    """Part, name and value of `PART.NAME=VALUE`; the value is a TOML value, or a word as it stands."""
-    place, equals, value = text.partition("=")
-    part, dot, name = place.strip().partition(".")
-    if not (equals and dot and name):
-        raise UsageError("GT0228", f"--set takes PART.NAME=VALUE, as in loss.beta=0.2, found {text!r}")
-    if part not in PARTS:
-        raise UsageError("GT0206", f"--set {text}: unknown part {part!r}; {nearest(part, list(PARTS))}")
-    try:
-        parsed = tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
-        parsed = value.strip()
-    return part, name.replace("-", "_"), parsed
-
-
-def _read_toml(path: str) -> dict[str, dict[str, Any]]:
-    try:
-        raw = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError("GT6601", f"{path} cannot be read: {error.strerror}; give another --config") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError("GT0205", f"{path} is not valid TOML ({error})") from None
-    tree: dict[str, dict[str, Any]] = {}
-    for part, settings in raw.items():
-        if part in RECIPE_PARTS:
-            continue
-        if part not in PARTS or not isinstance(settings, dict):
-            raise UsageError("GT0206", f"{path}: unknown part [{part}]; {nearest(part, list(PARTS))}")
-        tree[part] = {name.replace("-", "_"): value for name, value in settings.items()}
-    return tree
 
 
 def _build(part: str, kind: type, settings: dict[str, Any]) -> Any:
@@ -217,7 +207,7 @@ def _build(part: str, kind: type, settings: dict[str, Any]) -> Any:
             raise UsageError("GT0206", f"unknown setting {part}.{name}; {nearest(name, list(hints))}")
         settings[name] = _typed(value, hints[name], part, name)
     for setting in dataclasses.fields(kind):
-        if setting.default is setting.default_factory is dataclasses.MISSING and setting.name not in settings:
+        if setting.default is setting.default_factory is dataclasses.MISSING and not settings.get(setting.name):
             flag = _FLAG_OF[part, setting.name]
             where = "a dataset folder (DIR)" if flag == "DIR" else f"--{flag}"
             raise UsageError(
@@ -235,6 +225,10 @@ def _typed(value: Any, hint: Any, part: str, name: str) -> Any:
         return value
     if get_origin(hint) is Mapping:  # what a loss takes is its own business, and checked when it is chosen
         return value
+    if type(value) is int and abs(value) >= 2**63:
+        raise UsageError("GT0208", f"{part}.{name} must be a number below 2^63, found {shown(value)}")
+    if type(value) is str and "\0" in value:
+        raise UsageError("GT0208", f"{part}.{name} must be text without null characters, found {shown(value)}")
     if hint is float and type(value) is int:
         return float(value)
     if type(value) is not hint:

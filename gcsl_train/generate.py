@@ -18,7 +18,7 @@ from gcsl_train import reward_embedding
 from gcsl_train.errors import reason
 from gcsl_train.files import write_bytes
 from gcsl_train.goals import Asked, GoalBook
-from gcsl_train.meter import Say
+from gcsl_train.say import Say
 from gcsl_train.tokens import Encoder
 
 # Fields that describe another answer; they must not travel from an old log into the new one.

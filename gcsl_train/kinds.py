@@ -4,11 +4,16 @@ One answer together with the row's prompt is one document. The documents of a ro
 which stands in one pack whole.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from gcsl_data.dataset.manifest import Kind
+
+_LARGEST = 3.4e38  # packs hold float32
+
+
+def _fits(value: float) -> bool:
+    return abs(value) <= _LARGEST
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,8 +21,8 @@ class Number:
     """A number that a row carries for its loss; None as default: no row can do without it."""
 
     default: float | None = None
-    holds: Callable[[float], bool] = math.isfinite
-    wanted: str = "a finite number"
+    holds: Callable[[float], bool] = _fits
+    wanted: str = f"a finite number of at most {_LARGEST:g}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,11 +51,12 @@ class Layout:
 
 _WEIGHT = Number(default=1.0)
 _SMOOTHING = Number(default=0.0, holds=lambda v: 0.0 <= v < 0.5, wanted="from 0 to less than 0.5")
+_LABEL = Number(holds=lambda v: v in (0.0, 1.0), wanted="true or false (1 or 0)")
 
 LAYOUTS: dict[Kind, Layout] = {
     "examples": Layout(answers=("completion",), numbers={"weight": _WEIGHT}),
     "pairs": Layout(answers=("chosen", "rejected"), numbers={"weight": _WEIGHT, "smoothing": _SMOOTHING}),
     "multi-negative": Layout(answers=("chosen",), several="rejected", numbers={"weight": _WEIGHT}),
-    "unpaired": Layout(answers=("completion",), numbers={"weight": _WEIGHT, "label": Number()}),
+    "unpaired": Layout(answers=("completion",), numbers={"weight": _WEIGHT, "label": _LABEL}),
     "groups": Layout(answers=("completion",), numbers={"weight": _WEIGHT, "advantage": Number()}, group="group"),
 }

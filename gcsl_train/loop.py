@@ -5,7 +5,6 @@ declares (the supervised tokens or the items of the whole step), clips, and move
 carries tensors; it neither loads data, nor scales losses, nor counts accumulation.
 """
 
-import contextlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,22 +13,28 @@ from typing import Any
 import numpy as np
 import torch
 
-from gcsl_train import adapter, checkpoint, failures, reference
+from gcsl_train import adapter, checkpoint, failures, progress, reference, sharding, trackers
 from gcsl_train.checkpoint import Position
 from gcsl_train.config import Config
+from gcsl_train.errors import not_finite
+from gcsl_train.flops import Costs
 from gcsl_train.goals import GoalBook
 from gcsl_train.loss import State
-from gcsl_train.meter import Meter, Say, StepReport
+from gcsl_train.meter import Meter, StepReport
 from gcsl_train.objective import Objective
 from gcsl_train.passes import Passes
 from gcsl_train.plan import Pack, Step, for_rank, steps
 from gcsl_train.policy import Policy
 from gcsl_train.runfolder import RunFolder
+from gcsl_train.say import Say
 from gcsl_train.schedule import rate
 from gcsl_train.signals import Stopped, StopSignals
+from gcsl_train.speed import Stopwatch
+from gcsl_train.spread import whole
 from gcsl_train.sums import Sums
 from gcsl_train.table import TokenTable
 from gcsl_train.tokens import Encoder
+from gcsl_train.validation import Validation
 
 # float16 gradients below 6e-8 vanish; this factor is taken out again before clipping. Other dtypes do not need it.
 _LOSS_FACTORS = {torch.float16: 1024.0}
@@ -56,6 +61,9 @@ class Loop:
     fingerprint: dict[str, Any]
     description: dict[str, Any]
     passes: Passes
+    stopwatch: Stopwatch
+    costs: Costs | None
+    validation: Validation | None
     loss_state: State = ()
 
     def run(self, signals: StopSignals) -> None:
@@ -65,6 +73,7 @@ class Loop:
         checkpoint when a signal asked for it.
         """
         stored = self._stored_reference()
+        sharding.settle(self.model)
         signals.defer()
         position = self._resume()
         main = self.accelerator.is_main_process
@@ -73,17 +82,22 @@ class Loop:
             self.run_folder.cut_metrics(position.step)
             checkpoint.drop_after(self.run_folder.checkpoints, position.step)
             if stored is not None:
-                stored.write(self.run_folder.reference)
+                stored.write(self.run_folder.reference, self.table, self.fingerprint)
         self.passes = replace(self.passes, stored=stored)
-        meter = Meter(self.run_folder.metrics, total=self.total, active=main, say=self.say)
-        try:
-            self._steps(position, meter, signals)
-        finally:
-            meter.close()
+        kind = self.config.run.progress if main else "none"
+        with progress.shown(kind, total=self.total, done=position.step, say=self.say) as show:
+            track = trackers.begin(self.accelerator, self.config, self.run_folder.path.resolve().name)
+            meter = Meter(self.run_folder, active=main, say=self.say, show=show, track=track)
+            try:
+                self._steps(position, meter, signals)
+            finally:
+                meter.close()
+        weights = checkpoint.weights_of(self.policy.model)
         if main:
             adapter.write(
                 self.run_folder.adapter,
                 self.policy.model,
+                weights,
                 book=self.book,
                 base=self.base,
                 encoder=self.encoder,
@@ -102,7 +116,7 @@ class Loop:
             window=data.window,
             after=position.step,
         )
-        meter.lap()
+        self.stopwatch.start()
         for step in plan:
             if step.number > self.total:
                 return
@@ -110,13 +124,15 @@ class Loop:
             position = Position(step=step.number, epoch=step.epoch, loss_state=self.loss_state)
             if step.number % run.save_every == 0 or step.number == self.total or sums.stop:
                 self._save(position)
+            if self.validation and (step.number % (run.evaluate_every or self.total) == 0 or step.number == self.total):
+                self._evaluate(step.number, meter)
             if sums.stop and step.number < self.total:
                 where = self.run_folder.checkpoints / f"step-{step.number}"
                 raise Stopped(int(sums.stop), f"stopped after step {step.number}; {where} continues with --resume auto")
 
     def _step(self, step: Step, meter: Meter, signals: StopSignals) -> Sums:
         """One optimizer step over all its packs; communicates once per step, besides the gradients and a statistic."""
-        mine = for_rank(step.packs, self.accelerator.process_index, self.accelerator.num_processes) or ((),)
+        mine = for_rank(step.packs, self.accelerator.process_index, self.accelerator.num_processes)
         members = [member for pack in step.packs for member in pack]
         supervised = int(self.table.supervised[members].sum())
         tokens = int(self.table.lengths[members].sum())
@@ -126,26 +142,29 @@ class Loop:
         for number, pack in enumerate(mine):
             # Gradients cross ranks with the last pack only; each rank has at least one, if only an empty one.
             last = number == len(mine) - 1
-            with contextlib.nullcontext() if last else self.accelerator.no_sync(self.model):
+            with sharding.gradients(self.model, self.accelerator, cross=last):
                 suspects += self._pack(step.number, number, pack, divisor, sums)
         sums.stop = float(signals.number)
         sums = sums.over_ranks(self.accelerator)
         if not math.isfinite(sums.loss):
             suspects = self._all_suspects(suspects)
         norm, lr = self._update(step, sums.loss / divisor, suspects or self._names(members))
+        lengths = self.table.documents.lengths[self.table.documents_of(members)]
+        flops = self.costs.step(lengths, supervised) if self.costs else None
         report = StepReport(
             step=step.number,
             loss=sums.loss / divisor,
             tokens=tokens,
             supervised_tokens=supervised,
-            tokens_per_s=tokens / meter.lap(),
+            padding=1.0 - tokens / (len(step.packs) * self.config.data.max_length),
             lr=lr,
             grad_norm=norm,
             entropy=sums.entropy / supervised,
             accuracy=sums.correct / supervised,
+            speed=self.stopwatch.lap(tokens=tokens, supervised=supervised, flops=flops),
             own={name: value / divisor for name, value in sums.own.items()},
         )
-        meter.report(report, padding=1.0 - tokens / (len(step.packs) * self.config.data.max_length))
+        meter.report(report)
         return sums
 
     def _carry(self, step: int, mine: Sequence[Pack]) -> None:
@@ -196,9 +215,10 @@ class Loop:
         parameters = self.optimizer.param_groups[0]["params"]
         for parameter in parameters:
             parameter.grad /= self._loss_factor
-        norm = float(torch.nn.utils.clip_grad_norm_(parameters, self.config.optim.clip))
+        norm = float(whole(torch.nn.utils.clip_grad_norm_(parameters, self.config.optim.clip)))
         if not (math.isfinite(loss) and math.isfinite(norm)):
-            raise failures.not_finite(step.number, loss, norm, suspects, self.run_folder.checkpoints)
+            last = checkpoint.newest(self.run_folder.checkpoints)
+            raise not_finite(step.number, loss=loss, norm=norm, rows=suspects, last=last)
         optim = self.config.optim
         lr = rate(step.number, total=self.total, peak=optim.learning_rate, warmup=optim.warmup, schedule=optim.schedule)
         for group in self.optimizer.param_groups:
@@ -210,21 +230,24 @@ class Loop:
     def _resume(self) -> Position:
         if self.saved is None:
             return Position(step=0, epoch=0)
-        checkpoint.load(self.saved.path, model=self.policy.model, optimizer=self.optimizer)
+        checkpoint.load_moments(self.saved.path, model=self.policy.model, optimizer=self.optimizer)
         self.loss_state = self.saved.position.loss_state
         return self.saved.position
 
     def _save(self, position: Position) -> None:
+        model = self.policy.model
+        files = checkpoint.weights_of(model) | checkpoint.moments_of(model, self.optimizer)
         if self.accelerator.is_main_process:
-            path = checkpoint.save(
-                self.run_folder.checkpoints,
-                position,
-                model=self.policy.model,
-                optimizer=self.optimizer,
-                fingerprint=self.fingerprint,
-            )
+            path = checkpoint.save(self.run_folder.checkpoints, position, files=files, fingerprint=self.fingerprint)
             self.say(f"saved {path}")
         self.accelerator.wait_for_everyone()
+
+    def _evaluate(self, step: int, meter: Meter) -> None:
+        assert self.validation is not None
+        found = self.validation.ask(self.model, self.loss_state, step=step, accelerator=self.accelerator)
+        sharding.settle(self.model)
+        meter.evaluated(found)
+        self.stopwatch.start()
 
     def _names(self, members: Sequence[int]) -> list[str]:
         """The ids of the rows of these items, each once."""
@@ -235,7 +258,7 @@ class Loop:
         if not self.config.run.store_reference:
             return None
         loss, path = self.objective.loss, self.run_folder.reference
-        if self.saved and (stored := reference.read(path, self.table, loss, say=self.say)):
+        if self.saved and (stored := reference.read(path, self.table, loss, self.fingerprint, say=self.say)):
             return stored
         self.say("computing the reference of all answers ...")
         capacity = self.config.data.max_length

@@ -95,7 +95,8 @@ class Loss:
     """What the loop has to know: the kind of dataset it takes, what divides it, and which passes it asks for.
 
     `reference` is the model without its adapter: on the same prompts, for log-probabilities of the same tokens, or on prompts
-    without their goals, for a divergence over the whole vocabulary.
+    without their goals, for a divergence over the whole vocabulary. `smoothing` says of a loss on pairs that it reads theirs,
+    or (False) that it has none; `ordered` names two settings of which the first is not to be above the second.
     """
 
     total: Callable[..., Outcome]
@@ -103,6 +104,8 @@ class Loss:
     normaliser: Literal["tokens", "items"] = "tokens"
     reference: Literal["none", "same-prompt", "goal-free"] = "none"
     statistic: Statistic | None = None
+    smoothing: bool | None = None
+    ordered: tuple[str, str] | None = None
 
     @property
     def settings(self) -> Mapping[str, inspect.Parameter]:

@@ -113,12 +113,13 @@ def alphadpo(pack: Scored, *, beta: float = 2.5, gamma: float = 1.5, alpha: floa
     """`simpo` with a margin for each pair: gamma + beta alpha sg(z), where z says how far, in standard deviations, the model
     prefers the chosen answer more than the reference does.
 
-    Mean and deviation are running ones over steps (0.9 to 0.1), from the first step whose pairs differ; the authors' code
-    begins at 0, which makes its first margins about ten times too large. Source: AlphaDPO (arXiv 2410.10148).
+    Mean and deviation are running ones over steps (0.9 to 0.1), from the first step whose pairs differ; a step of one pair
+    has no deviation and leaves the running one. The authors' code begins at 0, so its first margins are about ten times too
+    large. Source: AlphaDPO (arXiv 2410.10148).
     """
     mean, deviation = pack.state
     gap_I = pack.lead_R(pack.mean_N(pack.ratio_S)).detach()
-    z_I = (gap_I - mean) / max(deviation, _SMALLEST_DEVIATION)
+    z_I = (gap_I - mean) / deviation if deviation >= _SMALLEST_DEVIATION else torch.zeros_like(gap_I)
     return _preference(pack, beta * pack.lead_R(pack.mean_N(pack.logp_S)), target=gamma + beta * alpha * z_I)
 
 
@@ -187,6 +188,8 @@ def _running(state: State, sums: Sequence[float]) -> State:
     deviation = max(squares - total * mean, 0.0) / max(count - 1, 1)
     now = (mean, deviation**0.5)
     begun = bool(state) and state[1] >= _SMALLEST_DEVIATION
+    if begun and count < 2:
+        now = (mean, state[1])
     return tuple(0.9 * a + 0.1 * b for a, b in zip(state, now, strict=True)) if begun else now
 
 
@@ -205,12 +208,12 @@ LOSSES: dict[str, Loss] = {
     "kl": Loss(kl, "examples", reference="goal-free"),
     "dft": Loss(dft, "examples"),
     "iw-sft": Loss(iw_sft, "examples", reference="same-prompt"),
-    "iw-sft-token": Loss(iw_sft_token, "examples", reference="same-prompt"),
+    "iw-sft-token": Loss(iw_sft_token, "examples", reference="same-prompt", ordered=("low", "high")),
     "gft": Loss(gft, "groups"),
-    "dpo": Loss(dpo, "pairs", "items", "same-prompt"),
-    "cdpo": Loss(cdpo, "pairs", "items", "same-prompt"),
-    "simpo": Loss(simpo, "pairs", "items"),
-    "alphadpo": Loss(alphadpo, "pairs", "items", "same-prompt", Statistic(sums=_gaps, carry=_running)),
+    "dpo": Loss(dpo, "pairs", "items", "same-prompt", smoothing=False),
+    "cdpo": Loss(cdpo, "pairs", "items", "same-prompt", smoothing=True),
+    "simpo": Loss(simpo, "pairs", "items", smoothing=False),
+    "alphadpo": Loss(alphadpo, "pairs", "items", "same-prompt", Statistic(sums=_gaps, carry=_running), smoothing=False),
     "sdpo": Loss(sdpo, "multi-negative", "items", "same-prompt"),
     "kto": Loss(
         kto,

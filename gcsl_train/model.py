@@ -6,13 +6,14 @@ this machine. Only safetensors and GGUF are read; nothing is unpickled, no remot
 
 import hashlib
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 
-from gcsl_data.errors import DataError, GcslError, InputError, UsageError
-from gcsl_train import config
+from gcsl_data.errors import GcslError, InputError, UsageError
+from gcsl_train import config, foreign
 from gcsl_train.errors import reason, shown, translated
 from gcsl_train.goal_tokens import GoalTokens
 
@@ -63,24 +64,77 @@ def load_tokenizer(source: Source) -> Any:
         raise _not_loaded(source, "tokenizer", error) from None
 
 
-def load_model(source: Source, *, dtype: torch.dtype, attention: str) -> Any:
-    """The model for causal language modelling, on the CPU, in evaluation mode. Raises InputError (66)."""
+def load_model(
+    source: Source,
+    *,
+    dtype: torch.dtype,
+    attention: str,
+    quantize: config.Quantize = "none",
+    device: torch.device | None = None,
+) -> Any:
+    """The model for causal language modelling, in evaluation mode: on the CPU, or in four bits on the device.
+
+    Raises InputError (66), and UsageError (2) where a model cannot be quantized.
+    """
     from transformers import AutoModelForCausalLM
 
     _quiet()
-    only_safe: dict[str, Any] = {} if source.kind == "gguf" else {"use_safetensors": True}
+    options: dict[str, Any] = {} if source.kind == "gguf" else {"use_safetensors": True}
+    if quantize != "none":
+        check_quantize(source, quantize)
+        options |= {"quantization_config": _four_bits(dtype), "device_map": {"": device or "cpu"}}
     try:
         model: Any = AutoModelForCausalLM.from_pretrained(
-            **source.arguments, **only_safe, dtype=dtype, attn_implementation=attention
+            **source.arguments, **options, dtype=dtype, attn_implementation=attention
         )
     except (OSError, ValueError, KeyError) as error:
         raise _not_loaded(source, "model", error) from None
+    for module in model.modules() if quantize != "none" else ():
+        # On some CPUs bitsandbytes repacks weights for inference, after which training rounds in another way.
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
     if source.kind == "gguf":
         # transformers 5 keeps the file's quantization on the dequantized model, and then refuses to save it.
         model.hf_quantizer = None
         if hasattr(model.config, "quantization_config"):
             del model.config.quantization_config
     return model
+
+
+def empty_model(source: Source, *, dtype: torch.dtype, attention: str) -> Any:
+    """The model without its weights, on whatever device is the default. Raises InputError (66)."""
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    _quiet()
+    try:
+        config = AutoConfig.from_pretrained(**source.arguments)
+        model = AutoModelForCausalLM.from_config(config, dtype=dtype, attn_implementation=attention)
+    except (OSError, ValueError, KeyError) as error:
+        raise _not_loaded(source, "configuration", error) from None
+    model.name_or_path = source.name
+    return model
+
+
+def check_quantize(source: Source, quantize: config.Quantize) -> None:
+    """Raise UsageError (2) where four bits were asked for and cannot be had."""
+    if quantize == "none":
+        return
+    if source.kind == "gguf":
+        raise UsageError(
+            "GT0243",
+            f"{source.name} is quantized already, and is unpacked to be trained; give a folder or hub id for 4bit",
+        )
+    if find_spec("bitsandbytes") is None:
+        raise UsageError("GT0244", "model.quantize 4bit needs bitsandbytes; pip install 'gcsl[qlora]'")
+
+
+def _four_bits(dtype: torch.dtype) -> Any:
+    """QLoRA's own format (arXiv 2305.14314): NF4, scales quantized once more, products in the dtype."""
+    from transformers import BitsAndBytesConfig
+
+    return BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype
+    )
 
 
 def weights_sha256(source: Source) -> str:
@@ -111,6 +165,7 @@ def add_lora(model: Any, settings: config.Lora, *, name: str, seed: int, goals: 
         r=settings.rank,
         lora_alpha=settings.alpha,
         lora_dropout=settings.dropout,
+        use_dora=settings.dora,
         target_modules=targets if targets == "all-linear" else [t.strip() for t in targets.split(",")],
         bias="none",
         task_type="CAUSAL_LM",
@@ -140,17 +195,6 @@ def pick_dtype(asked: config.Dtype, device: torch.device) -> torch.dtype:
     if asked == "auto":
         return torch.bfloat16 if device.type == "cuda" else torch.float32
     return getattr(torch, asked)
-
-
-def check_rows(model: Any, highest: int, source: Source) -> None:
-    """Raises DataError (65) when the embedding has no row for a token id that prompts or answers hold."""
-    rows = model.get_input_embeddings().weight.shape[0]
-    if highest >= rows:
-        raise DataError(
-            "GT6546",
-            f"the tokenizer of {shown(source.name, limit=80)} gives token id {highest}, but its embedding has {rows} rows; "
-            "use the tokenizer that belongs to the model",
-        )
 
 
 def _file_sha256(path: Path) -> str:
@@ -189,23 +233,10 @@ def _cached(model: str) -> bool:
 
 def _not_loaded(source: Source, what: str, error: Exception) -> GcslError:
     known = translated(error)
-    if "trust_remote_code" in str(error) or "custom code" in str(error):
-        return DataError(
-            "GT6544",
-            f"{shown(source.name, limit=80)} wants code of its own to be run, which is never done; choose another --model",
-        )
-    if what != "tokenizer" and source.kind == "folder" and _is_pickled(Path(source.location)):
-        return DataError(
-            "GT6545",
-            f"{shown(source.name, limit=80)} has pickled weights only, which can run code; convert them to safetensors",
-        )
+    if refused := foreign.refusal(source.name, source.location, error):
+        return refused
     why = (reason(error).strip() or type(error).__name__).splitlines()[0]
     return known or InputError("GT6604", f"cannot load the {what} of {shown(source.name, limit=80)}: {why}")
-
-
-def _is_pickled(folder: Path) -> bool:
-    suffixes = {path.suffix for path in folder.iterdir()}
-    return ".safetensors" not in suffixes and not suffixes.isdisjoint({".bin", ".pt", ".pth"})
 
 
 def _quiet() -> None:

@@ -1,15 +1,19 @@
 """The loss of a run: found by its name, with its settings checked before anything is loaded."""
 
 import inspect
-import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from gcsl_data.errors import UsageError
+import numpy as np
+
+from gcsl_data.errors import UsageError, shown
 from gcsl_train import config
 from gcsl_train.errors import nearest
 from gcsl_train.loss import Loss, Outcome, Scored
 from gcsl_train.losses import LOSSES
+
+_LARGEST = 3.4e38  # what a float32 holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +27,19 @@ class Objective:
     def total(self, pack: Scored) -> Outcome:
         """The loss of one pack."""
         return self.loss.total(pack, **self.settings)
+
+    def warning(self, numbers: Mapping[str, np.ndarray]) -> str | None:
+        """What to say when these numbers of rows have a smoothing that the loss does not read, or the other way round."""
+        if self.loss.smoothing is None or "smoothing" not in numbers:
+            return None
+        largest = float(numbers["smoothing"].max())
+        if self.loss.smoothing and largest == 0:
+            return f"warning: no pair has a smoothing for loss {self.name!r} to read, so it is plain DPO here"
+        if not self.loss.smoothing and largest > 0:
+            other = next(name for name, loss in LOSSES.items() if loss.smoothing)
+            found = f"the smoothing of these pairs (up to {largest:g})"
+            return f"warning: loss {self.name!r} does not read {found}; {other!r} does"
+        return None
 
     def as_json(self) -> dict[str, Any]:
         """What a run records of it; every setting that decides its value is in it."""
@@ -55,6 +72,11 @@ def choose(asked: config.Loss, kind: str, *, store_reference: bool = False) -> O
             hint = nearest(name, list(known)) if known else "it has no settings"
             raise UsageError("GT0226", f"loss {asked.name!r} has no setting {name!r}; {hint}")
     settings = {name: _checked(name, asked.settings.get(name, p.default), p) for name, p in known.items()}
+    if loss.ordered:
+        low, high = (float(settings[name]) for name in loss.ordered)
+        if low > high:
+            first, second = loss.ordered
+            raise UsageError("GT0227", f"loss.{first} must not be above loss.{second}, found {low:g} and {high:g}")
     return Objective(asked.name, loss, settings)
 
 
@@ -62,8 +84,11 @@ def _checked(name: str, value: Any, parameter: inspect.Parameter) -> float | str
     """A setting of the type that its loss wants: one of some words, or a finite number that is not negative."""
     if words := get_args(parameter.annotation):
         if value not in words:
-            raise UsageError("GT0227", f"loss.{name} must be one of {', '.join(words)}, found {value!r}")
+            raise UsageError("GT0227", f"loss.{name} must be one of {', '.join(words)}, found {shown(value)}")
         return value
-    if type(value) not in (int, float) or not math.isfinite(value) or value < 0:
-        raise UsageError("GT0227", f"loss.{name} must be a finite number that is not negative, found {value!r}")
+    if type(value) not in (int, float) or not 0 <= value <= _LARGEST:
+        wanted = f"a finite number that is not negative (at most {_LARGEST:g})"
+        raise UsageError("GT0227", f"loss.{name} must be {wanted}, found {shown(value)}")
+    if name == "beta" and value == 0:
+        raise UsageError("GT0227", "loss.beta must be above 0, or nothing is learned")
     return float(value)

@@ -78,8 +78,9 @@ def count_steps(
 
 
 def for_rank(packs: Sequence[Pack], rank: int, world: int) -> tuple[Pack, ...]:
-    """The packs of one rank; with fewer packs than ranks some get none."""
-    return tuple(packs[rank::world])
+    """The packs of one rank. All ranks get equally many, so that they can wait for each other; some may be empty."""
+    mine = tuple(packs[rank::world])
+    return mine + ((),) * (-(-len(packs) // world) - len(mine))
 
 
 def _permutation(count: int, seed: int, epoch: int, *, stream: int) -> list[int]:

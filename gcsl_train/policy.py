@@ -81,6 +81,10 @@ class Policy(nn.Module):
         with self._without_adapter():
             return self._supervised(batch)
 
+    def check(self) -> None:
+        """Compare a small pack with the model's own passes (see `verify`)."""
+        _compare(self)
+
     @contextlib.contextmanager
     def _without_adapter(self) -> Iterator[None]:
         was_training = self.training
@@ -168,7 +172,7 @@ def verify(policy: Policy) -> None:
     was_training = policy.training
     policy.eval()
     try:
-        _compare(policy)
+        policy.check()
     except (KeyError, TypeError, ValueError) as error:
         # Families that do not take part in transformers' attention interface fail in ways of their own.
         raise unsupported_model(f"a pack cannot be run through it ({error})") from None

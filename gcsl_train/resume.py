@@ -48,6 +48,7 @@ def fingerprint(
         "model_sha256": sha256,
         "tokens_sha256": UNKNOWN if tokens is None else tokens,
         "dtype": dtype,
+        "quantize": config.model.quantize,
         "steps": None if fixed_rate else UNKNOWN if total is None else total,
         **{("loss" if name == "name" else f"loss_{name}"): value for name, value in objective.as_json().items()},
         "store_reference": config.run.store_reference,

@@ -32,10 +32,10 @@ from torch.nn import functional as F
 from gcsl_data.dataset.manifest import Manifest
 from gcsl_data.errors import DataError
 from gcsl_train.errors import reason
-from gcsl_train.files import write_tensors
 from gcsl_train.goal_tokens import GoalTokens
 from gcsl_train.goals import REWARD_TOKEN, Asked, GoalBook
 from gcsl_train.shards import Example, read_rewards
+from gcsl_train.spread import whole
 
 FILE = "reward_embedding.safetensors"
 NUMBER = "reward"  # of a row, and so of a pack: its reward, standardised
@@ -83,12 +83,11 @@ class RewardEmbedding(nn.Module):
         """The soft token (H) of one reward, in the unit of the `reward` column."""
         return self(torch.tensor([self.scale.standardised(reward)], device=self.second.weight.device))[0]
 
-    def write(self, path: Path) -> None:
-        """Write the file (see above)."""
-        tensors = {name: t.detach().cpu().contiguous().clone() for name, t in sorted(self.state_dict().items())}
+    def tensors(self) -> dict[str, Tensor]:
+        """What the file holds (see above), on the CPU; all ranks ask together."""
+        own = {name: whole(t.detach()).cpu().contiguous().clone() for name, t in sorted(self.state_dict().items())}
         # As tensors, not as metadata: safetensors writes that in an order of its own each time.
-        scale = {name: torch.tensor(number, dtype=torch.float64) for name, number in asdict(self.scale).items()}
-        write_tensors(path, {**tensors, **scale})
+        return own | {name: torch.tensor(number, dtype=torch.float64) for name, number in asdict(self.scale).items()}
 
 
 def scale_of(folder: str | Path, manifest: Manifest) -> Scale:

@@ -1,24 +1,27 @@
 """The folder of one run: what lies where, who may write into it, and the files that describe it.
 
 RUN/metrics.jsonl    one line per optimizer step, flushed as it happens
+RUN/evaluations.jsonl  one line per evaluation on the validation split, where that was asked for
 RUN/adapter/         what PEFT loads: weights, config, model card; written at the end
 RUN/goals.json       the goals, where they stand in a prompt, which one to ask for
 RUN/run.json         settings, versions, dataset id, model name and hash
 RUN/checkpoints/     step-N/, what --resume reads
 RUN/reference.safetensors   log-probabilities of the reference, where they are stored
+RUN/tracker/         what a tracker that writes files keeps, where one was asked for
 """
 
 import json
 import os
 import platform
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from gcsl_data.errors import DataError, InputError, OutputError, from_os_error
 from gcsl_train import __version__
-from gcsl_train.config import Config
+from gcsl_train.config import Config, Quantize
 from gcsl_train.errors import reason
 from gcsl_train.files import write_bytes, write_json
 from gcsl_train.goals import GoalBook
@@ -35,6 +38,11 @@ class RunFolder:
     def metrics(self) -> Path:
         """One JSON object per step."""
         return self.path / "metrics.jsonl"
+
+    @property
+    def evaluations(self) -> Path:
+        """One JSON object per evaluation."""
+        return self.path / "evaluations.jsonl"
 
     @property
     def adapter(self) -> Path:
@@ -55,6 +63,11 @@ class RunFolder:
     def reference(self) -> Path:
         """Log-probabilities of the reference, where they are stored."""
         return self.path / "reference.safetensors"
+
+    @property
+    def tracker(self) -> Path:
+        """The files of a tracker."""
+        return self.path / "tracker"
 
     @property
     def checkpoints(self) -> Path:
@@ -104,18 +117,31 @@ class RunFolder:
                 "GT6515", f"{self.record} cannot be read ({reason(error)}); is this a run of gcsl-train?"
             ) from None
 
+    @property
+    def quantize(self) -> Quantize:
+        """How the weights of the run's base were kept. Raises DataError (65) when this is no run folder."""
+        try:
+            found = self.describe()["config"]["model"].get("quantize", "none")
+            return get_args(Quantize)[get_args(Quantize).index(found)]
+        except (KeyError, TypeError, AttributeError, ValueError):
+            raise DataError(
+                "GT6515", f"{self.record} does not say how its base was kept; is this a run of gcsl-train?"
+            ) from None
+
     def cut_metrics(self, step: int) -> None:
         """Forget the lines after `step`, and a line that was cut short, so that each step stands once."""
-        if not self.metrics.exists():
+        for path in (self.metrics, self.evaluations):
+            if path.exists():
+                write_bytes(path, b"".join(_lines_until(path, step)))
+
+
+def _lines_until(path: Path, step: int) -> Iterator[bytes]:
+    for line in path.read_bytes().splitlines(keepends=True):
+        try:
+            if json.loads(line)["step"] <= step:
+                yield line
+        except (ValueError, KeyError, TypeError):
             return
-        kept = []
-        for line in self.metrics.read_bytes().splitlines(keepends=True):
-            try:
-                if json.loads(line)["step"] <= step:
-                    kept.append(line)
-            except (ValueError, KeyError, TypeError):
-                break
-        write_bytes(self.metrics, b"".join(kept))
 
 
 def description(source: Source, sha256: str, dataset_id: str, **facts: Any) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from gcsl_train import adapter, goal_tokens
 from gcsl_train import model as models
 from gcsl_train.config import Dtype
 from gcsl_train.goals import GoalBook
-from gcsl_train.meter import Say
 from gcsl_train.runfolder import RunFolder
+from gcsl_train.say import Say
 from gcsl_train.tokens import Encoder
 
 
@@ -45,8 +45,12 @@ def open_encoder(source: models.Source, run: RunFolder | None, book: GoalBook, *
 def open_model(
     source: models.Source, run: RunFolder | None, encoder: Encoder, *, dtype: torch.dtype, attention: str
 ) -> Any:
-    """The model in evaluation mode on the CPU, with the run's adapter on it. Raises DataError (65) for a damaged one."""
-    found = models.load_model(source, dtype=dtype, attention=attention)
+    """The model in evaluation mode, with the run's adapter on it; in four bits where the run was trained on that.
+
+    It is on the CPU, a quantized one on the device. Raises DataError (65) for a damaged adapter.
+    """
+    quantize = run.quantize if run else "none"
+    found = models.load_model(source, dtype=dtype, attention=attention, quantize=quantize, device=device())
     return adapter.put_on(found, run, encoder.goals) if run else found
 
 

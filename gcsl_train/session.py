@@ -1,5 +1,7 @@
 """From a config to a finished run folder: everything that has to be ready before the first step, and the way out after."""
 
+import dataclasses
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -7,12 +9,24 @@ import torch
 
 from gcsl_data.dataset.manifest import Manifest
 from gcsl_data.errors import one_line
-from gcsl_train import attention, checkpoint, goal_tokens, launch, objective, resume, reward_embedding, runfolder
+from gcsl_train import (
+    attention,
+    checkpoint,
+    flops,
+    foreign,
+    goal_tokens,
+    launch,
+    objective,
+    resume,
+    reward_embedding,
+    runfolder,
+    sharding,
+    trackers,
+)
 from gcsl_train import model as models
 from gcsl_train.config import Config
 from gcsl_train.goals import embeds_reward, from_manifest
 from gcsl_train.loop import Loop
-from gcsl_train.meter import Say
 from gcsl_train.objective import Objective
 from gcsl_train.passes import Passes
 from gcsl_train.plan import count_steps
@@ -20,10 +34,15 @@ from gcsl_train.policy import Policy, verify
 from gcsl_train.resume import plan_arguments
 from gcsl_train.reward_embedding import Scale
 from gcsl_train.runfolder import RunFolder
-from gcsl_train.shards import read_examples, read_manifest, unnamed
+from gcsl_train.say import Say
+from gcsl_train.scoring import Questions, questions, records_of
+from gcsl_train.shards import SPLIT, read_examples, read_manifest, unnamed
 from gcsl_train.signals import Stopped, StopSignals
+from gcsl_train.speed import Stopwatch
 from gcsl_train.table import TokenTable, tokenise
 from gcsl_train.tokens import Encoder
+from gcsl_train.validation import SPLIT as VALIDATION
+from gcsl_train.validation import Validation
 
 _MANY = 0.1  # a share of examples that nobody would leave out knowingly
 
@@ -34,9 +53,12 @@ def train(config: Config, *, say: Say) -> RunFolder:
     chosen = objective.choose(config.loss, manifest.kind, store_reference=config.run.store_reference)
     run = RunFolder(Path(config.run.out))
     resume.check_out(run, config.run.resume)
+    trackers.check(config.run.tracker)
     source = models.find(config.model.name)
+    sharding.check(config, chosen.loss)
+    models.check_quantize(source, config.model.quantize)
     with StopSignals() as signals:
-        accelerator = launch.start()
+        accelerator = launch.start(**trackers.arguments(config.run.tracker, run.tracker))
         if not accelerator.is_main_process:
             say = _silent
         say(_settings(config))
@@ -70,14 +92,38 @@ def load_scale(config: Config, manifest: Manifest) -> Scale | None:
 
 
 def load_table(
-    config: Config, manifest: Manifest, encoder: Encoder, chosen: Objective, scale: Scale | None
+    config: Config,
+    manifest: Manifest,
+    encoder: Encoder,
+    chosen: Objective,
+    scale: Scale | None,
+    *,
+    split: str = SPLIT,
+    limit: int | None = None,
 ) -> TokenTable:
-    """The tokens of the train split, as items of its kind; with prompts without goals where the loss wants them."""
+    """The tokens of a split, or of its first rows, as items of its kind; also without goals where the loss wants that."""
     bare = manifest.placement if chosen.loss.reference == "goal-free" else None
-    rows = read_examples(config.data.dataset, manifest)
+    rows = itertools.islice(read_examples(config.data.dataset, manifest, split=split), limit)
     if scale is not None:
         rows = reward_embedding.placed(rows, from_manifest(manifest), scale)
     return tokenise(rows, encoder, capacity=config.data.max_length, bare=bare)
+
+
+def load_validation(
+    config: Config, manifest: Manifest, encoder: Encoder, chosen: Objective, scale: Scale | None
+) -> tuple[TokenTable, Questions | None] | None:
+    """Items and records of the validation split, where the run wants it scored. Raises DataError (65) where there is none."""
+    run, data = config.run, config.data
+    if run.evaluate_every is None:
+        return None
+    limit = run.evaluate_records
+    table = load_table(config, manifest, encoder, chosen, scale, split=VALIDATION, limit=limit)
+    if manifest.kind != "examples":
+        return table, None
+    records = list(itertools.islice(records_of(data.dataset, manifest, VALIDATION), limit))
+    book, capacity = from_manifest(manifest), data.max_length
+    asked = questions(records, book, encoder, split=VALIDATION, capacity=capacity, scale=scale, with_goals=True)
+    return table, asked
 
 
 def total_steps(config: Config, table: TokenTable) -> int:
@@ -123,14 +169,23 @@ def _prepare(
         say(
             f"warning: {share:.0%} of the examples are left out; raise --max-length (the longest has {table.longest_seen:,})"
         )
+    if warning := chosen.warning(table.numbers):
+        say(warning)
+    held_out = load_validation(config, manifest, encoder, chosen, scale)
     total = total_steps(config, table)
     identity["tokens"] = table.sha256()
     if saved:
         resume.compare(saved, resume.fingerprint(config, **identity, total=total))
         say(f"resuming after step {saved.position.step} from {saved.path}")
     say(f"loading {source.name} ...")
-    base = models.load_model(source, dtype=dtype, attention=attention.register())
-    models.check_rows(base, table.highest_id(encoder.goals.first if encoder.goals else None), source)
+    base = models.load_model(
+        source,
+        dtype=dtype,
+        attention=attention.register(),
+        quantize=config.model.quantize,
+        device=accelerator.device,
+    )
+    foreign.check_rows(base, table.highest_id(encoder.goals.first if encoder.goals else None), source.name)
     if config.model.gradient_checkpointing:
         models.checkpoint_activations(base)
     rows = encoder.goals if encoder.goals and not encoder.goals.soft else None
@@ -140,16 +195,27 @@ def _prepare(
     peft_model = models.add_lora(base, config.lora, name=source.name, seed=config.run.seed, goals=rows)
     if encoder.goals and scale is not None:
         reward_embedding.attach(peft_model, reward_embedding.fresh(base, encoder.goals, scale, seed=config.run.seed))
+    if saved:
+        checkpoint.load_weights(saved.path, peft_model)
     policy = Policy(peft_model, compute=dtype, goals=encoder.goals).train()
-    model = accelerator.prepare(policy)
+    model = sharding.shard(policy, accelerator) if sharding.asked() else accelerator.prepare(policy)
     verify(policy)
+    sharding.settle(model)
     trained = list(checkpoint.trained_parameters(peft_model).values())
     world, number_kind = accelerator.num_processes, str(dtype).removeprefix("torch.")
     say(
-        f"{source.name} in {number_kind} on {accelerator.device.type}, {world} process{'es' if world > 1 else ''}, "
+        f"{source.name} in {number_kind} on {accelerator.device.type}, {world} process{'es' if world > 1 else ''}"
+        f"{', sharded' if sharding.asked() else ''}, "
         f"{sum(p.numel() for p in trained):,} trained parameters"
     )
     identity["sha256"] = sha256 = sha256 or models.weights_sha256(source)
+    passes = Passes(
+        loss=chosen.loss, table=table, policy=policy, capacity=config.data.max_length, device=accelerator.device
+    )
+    validation = None
+    if held_out is not None:
+        asked_of = dataclasses.replace(passes, table=held_out[0])
+        validation = Validation(objective=chosen, passes=asked_of, questions=held_out[1])
     counts = {"steps": total, "examples": table.examples, "dropped": table.dropped, "filtered": table.filtered}
     return Loop(
         config=config,
@@ -169,9 +235,10 @@ def _prepare(
         book=from_manifest(manifest),
         saved=saved,
         fingerprint=resume.fingerprint(config, **identity, total=total),
-        passes=Passes(
-            loss=chosen.loss, table=table, policy=policy, capacity=config.data.max_length, device=accelerator.device
-        ),
+        passes=passes,
+        stopwatch=Stopwatch(device=accelerator.device, peak=flops.peak(accelerator.device, dtype), devices=world),
+        validation=validation,
+        costs=flops.costs(peft_model, policy.head),
         description=runfolder.description(source, sha256, manifest.dataset_id, loss=chosen.as_json(), **counts),
     )
 

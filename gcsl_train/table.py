@@ -130,11 +130,7 @@ def tokenise(
             parts.add(row, answers, None if bare is None else _bare(row, encoder, bare))
         parts.end_item(len(rows))
     if not parts.documents:
-        left_out = f"{parts.dropped} dropped" + "".join(f", {n} {reason}" for reason, n in parts.filtered.items())
-        raise DataError(
-            "GT6511",
-            f"no example fits in {capacity} tokens ({left_out}, the longest has {parts.longest}); raise --max-length",
-        )
+        raise _nothing_left(parts, capacity)
     return parts.table(with_bare=bare is not None)
 
 
@@ -178,6 +174,18 @@ class _Parts:
             filtered=dict(self.filtered),
             bare=_flat(self.bare) if with_bare else None,
         )
+
+
+def _nothing_left(parts: _Parts, capacity: int) -> DataError:
+    reasons = [f"{n} {reason}" for reason, n in parts.filtered.items()]
+    if parts.dropped:
+        left_out = ", ".join([f"{parts.dropped} dropped", *reasons])
+        return DataError(
+            "GT6511",
+            f"no example fits in {capacity} tokens ({left_out}, the longest has {parts.longest}); raise --max-length",
+        )
+    found = f"all of its rows are left out ({', '.join(reasons)})" if reasons else "it has no rows"
+    return DataError("GT6536", f"nothing is left of this split: {found}; build the dataset again")
 
 
 def _flat(lists: list[np.ndarray]) -> Flat:

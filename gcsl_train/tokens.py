@@ -146,7 +146,8 @@ class Encoder:
             raise
         except Exception as error:  # a template is a program of its own: it fails in any way there is
             roles = ", ".join(m["role"] for m in messages)
-            raise DataError("GT6509", f"the chat template refuses a prompt with the roles {roles}: {error}") from None
+            what = f"with the roles {roles}" if messages else "without a message"
+            raise DataError("GT6509", f"the chat template refuses a prompt {what}: {error}") from None
 
     def _first_ids(self) -> list[int]:
         """What this tokenizer puts before plain text: its beginning-of-text token, or nothing."""

@@ -30,3 +30,12 @@ def test_one_table_has_a_line_for_each_method(model: Path, tmp_path: Path) -> No
     assert goals["gap"] == pytest.approx(goals["lowest"] - goals["highest"])
     assert pairs["first_loss"] == pytest.approx(0.6931, abs=1e-4)  # log 2: at first the model is its own reference
     assert pairs["gap"] is None
+
+
+def test_what_cannot_be_compared_is_said_in_a_line(tmp_path: Path) -> None:
+    words = (sys.executable, ROOT / "scripts" / "compare", "--model", tmp_path / "none", "--out")
+    for folder, status, said in ((tmp_path, 2, "cannot be made: File exists"), (tmp_path / "out", 1, "none")):
+        done = subprocess.run([*words, folder], capture_output=True, text=True, check=False)
+        assert done.returncode == status
+        assert said in done.stderr.splitlines()[-1]
+        assert "Traceback" not in done.stderr

@@ -5,7 +5,7 @@ import functools
 import gc
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,9 @@ TOKENS = ("<|goal_2|>", "<|goal_3|>")
 GOALS = ("Write an answer with a score of at least 0.20.", "Write an answer with a score of at least 0.80.")
 DROPPED_GOAL = "Write an answer with a score of at least 0.00."
 WORDS = ("red", "green", "blue", "one", "two", "three", "sun", "moon", "star", "cat", "dog", "bird", "tree", "leaf")
+
+# What a line of metrics.jsonl says of the clock and of the machine.
+TIMED = ("tokens_per_s", "supervised_tokens_per_s", "flops_per_s", "mfu", "peak_memory")
 
 TURNS = pa.list_(pa.struct([pa.field("role", pa.string()), pa.field("content", pa.string())]))
 
@@ -110,8 +113,18 @@ def make_rows(
     return rows
 
 
-def make_dataset(folder: Path, rows: Sequence[dict[str, Any]], *, text: bool = False, **changes: Any) -> Path:
-    """A finished dataset folder of one shard; `changes` replace fields of its manifest."""
+def make_dataset(
+    folder: Path,
+    rows: Sequence[dict[str, Any]],
+    *,
+    text: bool = False,
+    columns: Mapping[str, pa.DataType | None] | None = None,
+    **changes: Any,
+) -> Path:
+    """A finished dataset folder of one shard; `changes` replace fields of its manifest.
+
+    `columns` have types of their own, or (None) are left out.
+    """
     turns = pa.string() if text else TURNS
     kinds = {"id": pa.string(), "prompt": turns, "completion": turns, "goal": pa.string(), "goal_index": pa.int32()}
     kinds |= {"threshold": pa.float64(), "level": pa.int32(), "reward": pa.float64(), "weight": pa.float64()}
@@ -126,7 +139,9 @@ def make_dataset(folder: Path, rows: Sequence[dict[str, Any]], *, text: bool = F
         "part": 0,
     }
     full = [{**filler, "row": number, **row} for number, row in enumerate(rows, start=1)]
-    return _finished(folder, full, pa.schema(list(kinds.items())), text=text, **changes)
+    kinds |= columns or {}
+    schema = pa.schema([(name, kind) for name, kind in kinds.items() if kind is not None])
+    return _finished(folder, full, schema, text=text, **changes)
 
 
 def make_kind_rows(kind: str, count: int, *, text: bool = False) -> list[dict[str, Any]]:
@@ -150,15 +165,23 @@ def make_kind_rows(kind: str, count: int, *, text: bool = False) -> list[dict[st
 
 
 def make_kind_dataset(
-    folder: Path, kind: str, rows: Sequence[dict[str, Any]] | None = None, /, *, text: bool = False, **changes: Any
+    folder: Path,
+    kind: str,
+    rows: Sequence[dict[str, Any]] | None = None,
+    /,
+    *,
+    text: bool = False,
+    columns: Mapping[str, pa.DataType] | None = None,
+    **changes: Any,
 ) -> Path:
-    """A finished dataset of a kind for other methods."""
+    """A finished dataset of a kind for other methods; `columns` have types of their own."""
     rows = make_kind_rows(kind, 24, text=text) if rows is None else rows
     turns = pa.string() if text else TURNS
     types = {"id": pa.string(), "prompt": turns, "completion": turns, "chosen": turns, "group": pa.string()}
     types |= {"rejected": pa.list_(turns) if kind == "multi-negative" else turns, "label": pa.bool_()}
     numbers = {name: pa.float64() for name in ("weight", "smoothing", "advantage")}
-    schema = pa.schema([(name, type_) for name, type_ in {**types, **numbers}.items() if name in rows[0]])
+    types |= {**numbers, **(columns or {})}
+    schema = pa.schema([(name, type_) for name, type_ in types.items() if name in rows[0]])
     plain = make_manifest(Shard(name="data/x", split="train", rows=1, bytes=1, sha256=""), schema, text=text)
     fit = dataclasses.replace(plain.fit, form=None, rule=None, bins_asked=None, decimals=None, thresholds=())
     goal_free = {"inference_goal": None, "inference_text": None, "goals": (), "templates": {}, "fit": fit}
@@ -175,6 +198,26 @@ def _finished(folder: Path, rows: Sequence[dict[str, Any]], schema: pa.Schema, *
     content = (folder / name).read_bytes()
     shard = Shard(name=name, split="train", rows=len(rows), bytes=len(content), sha256=sha256(content))
     manifest = dataclasses.replace(make_manifest(shard, schema, text=text), **changes).identified()
+    (folder / "manifest.json").write_bytes(decode.pretty(decode.encode(manifest)))
+    return folder
+
+
+def with_validation(folder: Path, count: int) -> Path:
+    """The dataset with a validation split: its first rows once more, under other ids."""
+    from gcsl_data.dataset import manifest as manifests
+
+    manifest = manifests.load(folder)
+    with pa.ipc.open_file(str(folder / manifest.shards[0].name)) as reader:
+        table = reader.read_all().slice(0, count)
+    ids = pa.array([f"v{name[1:]}" for name in table.column("id").to_pylist()])
+    table = table.set_column(table.schema.get_field_index("id"), table.schema.field("id"), ids)
+    name = "data/validation-00000-of-00001.arrow"
+    with pa.ipc.new_file(str(folder / name), table.schema) as writer:
+        writer.write_table(table)
+    content = (folder / name).read_bytes()
+    shard = Shard(name=name, split="validation", rows=count, bytes=len(content), sha256=sha256(content))
+    splits = (*manifest.splits, Split(name="validation", records=count, examples=count))
+    manifest = dataclasses.replace(manifest, splits=splits, shards=(*manifest.shards, shard)).identified()
     (folder / "manifest.json").write_bytes(decode.pretty(decode.encode(manifest)))
     return folder
 

@@ -7,7 +7,7 @@ import pytest
 
 from gcsl_data.dataset.manifest import load
 
-from .support import command, make_dataset, make_model, make_rows, metrics
+from .support import command, make_dataset, make_kind_dataset, make_kind_rows, make_model, make_rows, metrics
 
 SIZES = ("--max-length", 128, "--packs-per-step", 2)
 
@@ -51,6 +51,16 @@ def test_a_null_in_the_data_names_its_row(model, tmp_path, capsys):
     rows[3]["completion"] = None
     dataset = make_dataset(tmp_path / "d", rows)
     refused(capsys, dataset, "--model", model, "--out", tmp_path / "run", status=65, said="row 4")
+
+
+def test_a_prompt_without_a_message_names_its_row(model, tmp_path, capsys):
+    rows = make_kind_rows("pairs", 4)
+    rows[2]["prompt"] = []
+    dataset = make_kind_dataset(tmp_path / "d", "pairs", rows)
+    words = (dataset, "--model", model, "--loss", "dpo", "--out", tmp_path / "run")
+    refused(
+        capsys, *words, status=65, said=f"row {rows[2]['id']}: the chat template refuses a prompt without a message"
+    )
 
 
 @pytest.mark.parametrize("name", ["./none", "/none/at/all", "none.gguf", "no-such-owner/no-such-model", "nosuchmodel"])

@@ -33,5 +33,5 @@ def test_a_rank_without_a_pack_gets_one_token_and_no_target():
 
 
 def test_no_example_at_all_is_a_data_error():
-    with pytest.raises(DataError, match="no example fits"):
+    with pytest.raises(DataError, match="nothing is left of this split"):
         tokenise([], None, capacity=8)

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from gcsl_data.errors import InputError, UsageError
@@ -42,12 +44,17 @@ def test_the_defaults_are_the_documented_ones():
         ("[lora]\nrank = '4'", "lora.rank must be of type int"),
         ("[optim]\nschedule = 'cosin'", "must be one of cosine, linear, constant"),
         ("[run", "not valid TOML"),
+        pytest.param("[run]\nseed = " + "1" * 5000, "is not valid TOML", id="digits"),
+        pytest.param("x = " + "[" * 5000, "is not valid TOML", id="brackets"),
+        ("loss = 'dpo'", "loss must be a table of settings, as in [loss], found"),
+        ("[[loss]]\nname = 'dpo'", "loss must be a table of settings"),
+        ("[optim]\nlearning-rate = 1.0\nlearning_rate = 2.0", "optim.learning-rate stands there twice"),
     ],
 )
 def test_a_wrong_file_is_named_with_its_remedy(tmp_path, text, said):
     path = tmp_path / "run.toml"
     path.write_text(text)
-    with pytest.raises(UsageError, match=said.replace("(", r"\(")):
+    with pytest.raises(UsageError, match=re.escape(said)):
         resolve(str(path), NEEDED)
 
 
@@ -70,6 +77,8 @@ def test_a_missing_file_is_an_input_error(tmp_path):
         ("max-steps", 0),
         ("save-every", 0),
         ("seed", -1),
+        ("lora-rank", 10**18),
+        ("learning-rate", 1e300),
     ],
 )
 def test_a_value_out_of_range_names_its_flag(flag, value):
@@ -117,3 +126,25 @@ def test_what_is_set_wins_over_flags_and_has_their_types():
         resolve(None, NEEDED, ["run.sede=1"])
     with pytest.raises(UsageError, match=r"loss\.name must be of type str"):
         resolve(None, NEEDED, ["loss.name=3"])
+
+
+@pytest.mark.parametrize("place", ["run.seed", "optim.clip", "data.max_length", "lora.alpha", "run.max_steps"])
+def test_a_number_that_no_machine_word_holds_is_refused(place):
+    with pytest.raises(UsageError, match=f"{re.escape(place)} must be a number below 2\\^63, found 1000"):
+        resolve(None, NEEDED, [f"{place}=1{'0' * 400}"])
+
+
+@pytest.mark.parametrize("value", ["1\nx = 2", "[" * 3000, "1" * 5000])
+def test_what_is_not_one_value_is_a_word(value):
+    assert resolve(None, NEEDED, [f"loss.any-name={value}"]).loss.settings == {"any_name": value}
+
+
+@pytest.mark.parametrize("empty", sorted(NEEDED))
+def test_an_empty_word_is_as_good_as_none(empty):
+    with pytest.raises(UsageError, match="is needed"):
+        resolve(None, {**NEEDED, empty: ""})
+
+
+def test_no_path_holds_a_null_character():
+    with pytest.raises(UsageError, match=r"run\.out must be text without null characters"):
+        resolve(None, NEEDED, ['run.out="a\\u0000b"'])

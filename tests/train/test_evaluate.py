@@ -1,16 +1,20 @@
 """Loss by goal and the goal swap, against a plain forward of transformers for each record and goal alone."""
 
+import dataclasses
 import json
 import math
+import re
 
+import pyarrow as pa
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from gcsl_data.dataset.goal import place
-from gcsl_data.dataset.manifest import load
-from gcsl_train.evaluate import Record, records_of, summary
+from gcsl_data.dataset.manifest import Split, load
 from gcsl_train.goals import Asked
+from gcsl_train.scoring import Questions, Record, records_of, summary
 
 from .support import GOALS, WORDS, command, encoder_for, make_dataset, make_kind_dataset, make_rows
 
@@ -129,7 +133,16 @@ def test_people_get_a_table(held_out, model, capsys):
 def test_the_summary_weighs_by_tokens():
     records = [Record(id=name, prompt="p", answer="a", level=level) for name, level in (("x", 1), ("y", 2))]
     losses = {None: {"x": (2.0, 1), "y": (3.0, 3)}, 2: {"x": (9.0, 1), "y": (1.5, 3)}}
-    found = summary(records, losses, [Asked(None, None), Asked(2, "g")], split="s", dropped=0)
+    asked = Questions(
+        split="s",
+        records=tuple(records),
+        dropped=0,
+        asked=(Asked(None, None), Asked(2, "g")),
+        tables={},
+        capacity=9,
+        sign=1,
+    )
+    found = summary(asked, losses)
     assert [(s.asked, s.level, s.loss) for s in found.scores] == [(None, 1, 2), (None, 2, 1), (2, 1, 9), (2, 2, 0.5)]
     assert [(g.index, g.records, g.loss) for g in found.goals] == [(None, 2, 1.25), (2, 1, 0.5)]
     assert found.swap is None
@@ -145,6 +158,10 @@ def test_what_cannot_be_evaluated_is_refused_in_one_line(held_out, model, tmp_pa
         (("--model", model, "--data", held_out, "--split", "train", "--max-length", 5), 65, "raise --max-length"),
         (("--model", model, "--data", held_out, "--split", "train", "--dtype", "int8"), 2, "--dtype must be"),
         ((tmp_path / "none", "--model", model, "--data", held_out), 66, "is no folder"),
+        (("--model", model, "--data", held_out, "--limit", 0), 2, "--limit must be from 1"),
+        (("--model", model, "--data", held_out, "--limit", -1), 2, "--limit must be from 1"),
+        (("--model", model, "--data", held_out, "--limit", 10**30), 2, "--limit must be from 1"),
+        (("--model", model, "--data", held_out, "--max-length", -5), 2, "--max-length must be at least 2, found -5"),
     ]
     for words, status, said in cases:
         capsys.readouterr()
@@ -152,3 +169,67 @@ def test_what_cannot_be_evaluated_is_refused_in_one_line(held_out, model, tmp_pa
         printed = capsys.readouterr()
         assert said in printed.err.splitlines()[-1]
         assert printed.out == ""
+
+
+@pytest.mark.parametrize(
+    ("columns", "change", "said"),
+    [
+        ({"source": None}, {}, "has no column 'source'"),
+        ({"level": None}, {}, "has no column 'level'"),
+        ({"level": pa.string()}, {"level": "high"}, "column 'level' is string, expected a whole number"),
+        ({"row": pa.list_(pa.int64())}, {"row": [1]}, "expected a whole number"),
+        ({}, {"row": None}, "row 1: a null in source, row or part"),
+        ({}, {"id": "same"}, "train has the id same for several records"),
+        ({}, {"goal": GOALS[0] + "!"}, "the goal does not stand in this prompt"),
+    ],
+    ids=str,
+)
+def test_rows_whose_records_cannot_be_told_are_refused(columns, change, said, model, tmp_path, capsys):
+    """All rows without a number were one record, of which only the first was scored."""
+    data = make_dataset(tmp_path / "d", [row | change for row in levelled(4)], columns=columns)
+    assert command("evaluate", "--model", model, "--data", data, "--split", "train") == 65
+    printed = capsys.readouterr()
+    assert said in printed.err.splitlines()[-1]
+    assert printed.out == ""
+
+
+def test_a_split_without_rows_is_not_called_too_long(held_out, model, tmp_path, capsys):
+    split, fit = Split(name="train", records=1, examples=0), load(held_out).fit
+    data = make_dataset(tmp_path / "d", [], splits=(split,), fit=fit)
+    for words in (("evaluate", "--split", "train", "--data"), ("plan",)):
+        assert command(*words, data, "--model", model) == 65
+        assert "nothing is left of this split: it has no rows" in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize("value", [math.nan, 1e30])
+def test_a_loss_that_is_no_number_is_no_result(value, held_out, model, tmp_path, capsys):
+    sizes = ("--max-length", 128, "--packs-per-step", 2, "--max-steps", 1)
+    assert command(held_out, "--model", model, "--out", tmp_path / "run", *sizes) == 0
+    weights = tmp_path / "run" / "adapter" / "adapter_model.safetensors"
+    save_file({name: torch.full_like(tensor, value) for name, tensor in load_file(weights).items()}, weights)
+    capsys.readouterr()
+    words = ("evaluate", tmp_path / "run", "--model", model, "--data", held_out, "--split", "train", "--json")
+    assert command(*words) == 70
+    printed = capsys.readouterr()
+    assert re.search(r"the loss of row 0{14}\d\d is nan: the model.s numbers overflow", printed.err.splitlines()[-1])
+    assert printed.out == ""
+
+
+def test_levels_of_other_thresholds_than_the_goals_are_said(held_out, model, tmp_path, capsys):
+    sizes = ("--max-length", 128, "--packs-per-step", 2, "--max-steps", 1)
+    assert command(held_out, "--model", model, "--out", tmp_path / "run", *sizes) == 0
+    plain = load(held_out)
+    printed = {1: "0.00", 2: "0.50", 3: "0.90"}
+    other = make_dataset(
+        tmp_path / "other",
+        levelled(4),
+        goals=tuple(dataclasses.replace(goal, threshold=printed[goal.index]) for goal in plain.goals),
+        fit=dataclasses.replace(
+            plain.fit, thresholds=tuple(dataclasses.replace(t, printed=printed[t.index]) for t in plain.fit.thresholds)
+        ),
+    )
+    for data, expected in ((held_out, False), (other, True)):
+        words = ("evaluate", tmp_path / "run", "--model", model, "--data", data, "--split", "train")
+        capsys.readouterr()
+        assert command(*words) == 0
+        assert ("warning: the dataset has other thresholds than the run's goals" in capsys.readouterr().err) is expected

@@ -6,6 +6,7 @@ import pickle
 import shutil
 import struct
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -25,7 +26,15 @@ def replaced(folder: Path, name: str, content: bytes) -> None:
     (folder / name).write_bytes(content)
     state = json.loads((folder / "state.json").read_text())
     state["files"][name] = sha256(content)
-    (folder / "state.json").write_text(json.dumps(state))
+    seal(folder, state)
+
+
+def seal(folder: Path, state: dict[str, Any]) -> None:
+    """Write a state.json with the hash that belongs to its content."""
+    content = {name: value for name, value in state.items() if name != "sha256"}
+    (folder / "state.json").write_text(
+        json.dumps({**content, "sha256": sha256(json.dumps(content, sort_keys=True).encode())})
+    )
 
 
 def header(tensors: dict, body: int) -> bytes:
@@ -80,9 +89,9 @@ def test_110_a_state_that_is_none_is_passed_over_or_refused(onward, run_of_two, 
     newest = run_of_two / "checkpoints" / "step-2"
     name, _, value = state.partition(" ")
     if value:
-        whole = json.loads((newest / "state.json").read_text())
-        state = json.dumps({**whole, name: json.loads(value)})
-    (newest / "state.json").write_text(state)
+        seal(newest, {**json.loads((newest / "state.json").read_text()), name: json.loads(value)})
+    else:
+        (newest / "state.json").write_text(state)
     refused(capsys, *onward, newest, status=65, said="is no complete checkpoint")
     assert command(*onward, "auto") == 0
     assert "resuming after step 1" in capsys.readouterr().err
@@ -166,7 +175,7 @@ def test_113_a_number_that_is_not_finite_is_named(onward, run_of_two, capsys, na
 def test_114_a_step_beyond_the_end_is_a_complete_run(onward, run_of_two, capsys, step):
     newest = run_of_two / "checkpoints" / "step-2"
     state = json.loads((newest / "state.json").read_text())
-    (newest / "state.json").write_text(json.dumps({**state, "step": step}))
+    seal(newest, {**state, "step": step})
     assert command(*onward, newest) == 0
     assert "already complete" in capsys.readouterr().err
     (run_of_two / "adapter" / ADAPTER).unlink()  # without it there is one thing left to do, and no step

@@ -39,7 +39,7 @@ def test_115_code_that_comes_with_a_model_is_never_run(good, model, tmp_path, ca
     out, err = capsys.readouterr()
     assert not marker.exists()
     assert "[y/N]" not in out + err
-    refused = part == "tokenizer" or (part == "family" and verb != "plan")  # a plan needs the tokenizer alone
+    refused = part != "model"
     assert status == (65 if refused else 0)
     assert ("wants code of its own to be run" in err) == refused
 

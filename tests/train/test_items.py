@@ -89,7 +89,7 @@ def test_groups_that_teach_nothing_are_left_out_and_counted(tokenizer, tmp_path)
     made = tokens(dataset, tokenizer)
     assert made.filtered == {"equal_rewards": 3, "group_of_one": 1}
     assert (made.examples, made.dropped, made.items.tolist()) == (3, 0, [0, 3])
-    with pytest.raises(DataError, match=r"no example fits .*3 equal_rewards, 1 group_of_one"):
+    with pytest.raises(DataError, match=r"nothing is left of this split: .*3 equal_rewards, 1 group_of_one"):
         tokens(make_kind_dataset(tmp_path / "none", "groups", rows[3:7]), tokenizer)
 
 

@@ -3,17 +3,20 @@
 import json
 import shutil
 
+import pyarrow as pa
 import pytest
 
+from gcsl_data.errors import DataError
 from gcsl_train.losses import LOSSES
+from gcsl_train.shards import read_examples, read_manifest
 
-from .support import command, make_dataset, make_kind_dataset, make_kind_rows, make_rows, metrics
+from .support import TIMED, command, make_dataset, make_kind_dataset, make_kind_rows, make_rows, metrics
 from .test_bad_input import refused
 from .test_processes import start_two
 
 FLAGS = ("--max-length", 192, "--packs-per-step", 3, "--learning-rate", 1e-2)
 EVERY_RUN = [
-    "step", "loss", "tokens", "supervised_tokens", "tokens_per_s", "lr", "grad_norm", "entropy", "accuracy",
+    "step", "loss", "tokens", "supervised_tokens", "padding", "lr", "grad_norm", "entropy", "accuracy", *TIMED,
 ]  # fmt: skip
 OWN = {
     "kl": ["kl"],
@@ -31,7 +34,7 @@ def dataset_for(name, folder):
 
 
 def without_times(lines):
-    return [{name: value for name, value in line.items() if name != "tokens_per_s"} for line in lines]
+    return [{name: value for name, value in line.items() if name not in TIMED} for line in lines]
 
 
 @pytest.mark.parametrize("name", list(LOSSES))
@@ -95,16 +98,36 @@ def test_a_stored_reference_is_that_of_each_step_and_is_read_when_resuming(name,
 
     shutil.rmtree(tmp_path / "once" / "checkpoints" / "step-4")
     shutil.rmtree(tmp_path / "once" / "adapter")
-    shutil.copytree(tmp_path / "once", tmp_path / "damaged")
-    file = tmp_path / "damaged" / "reference.safetensors"
-    file.write_bytes(file.read_bytes()[:-8])
-    for folder, again in (("once", False), ("damaged", True)):
+    other = make_kind_dataset(tmp_path / "other", LOSSES[name].kind, make_kind_rows(LOSSES[name].kind, 24)[::-1])
+    assert command(other, *words[1:], "--out", tmp_path / "of-another") == 0
+    content = (tmp_path / "once" / "reference.safetensors").read_bytes()
+    contents = {
+        "cut": content[:-8],
+        "bit": content[:-38] + bytes([content[-38] ^ 64]) + content[-37:],  # the last 32 are the hash
+        "swapped": (tmp_path / "of-another" / "reference.safetensors").read_bytes(),
+    }
+    for folder, content in contents.items():
+        shutil.copytree(tmp_path / "once", tmp_path / folder)
+        (tmp_path / folder / "reference.safetensors").write_bytes(content)
+    for folder, again in (("once", False), *((folder, True) for folder in contents)):
         capsys.readouterr()
         assert command(*words, "--out", tmp_path / folder, "--resume", "auto") == 0
         assert without_times(metrics(tmp_path / folder)) == without_times(once)
         err = capsys.readouterr().err
         assert ("computing the reference of all answers" in err) is again
         assert ("reference.safetensors cannot be used" in err) is again
+
+
+@pytest.mark.parametrize(
+    "change", [{"loss_state": []}, {"loss_state": [float("nan")] * 2}, {"loss_state": [0.5] * 5}, {"step": 1}], ids=str
+)
+def test_a_checkpoint_whose_counters_were_edited_is_damaged(change, model, tmp_path, capsys):
+    dataset = dataset_for("alphadpo", tmp_path / "d")
+    words = (dataset, "--model", model, *FLAGS, "--loss", "alphadpo", "--max-steps", 2, "--out", tmp_path / "run")
+    assert command(*words) == 0
+    file = tmp_path / "run" / "checkpoints" / "step-2" / "state.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | change))
+    refused(capsys, *words, "--resume", file.parent, status=65, said="step-2 is damaged")
 
 
 @pytest.mark.parametrize(("name", "why"), [("simpo", "has no reference"), ("kl", "needs its reference's whole")])
@@ -176,13 +199,56 @@ def test_what_does_not_fit_is_refused_before_anything_is_loaded(kind, flags, sai
     assert not (tmp_path / "run").exists()
 
 
-def test_an_advantage_that_is_no_number_is_refused_by_row(model, tmp_path, capsys):
-    rows = make_kind_rows("groups", 6)
-    rows[4]["advantage"] = float("nan")
-    dataset = make_kind_dataset(tmp_path / "d", "groups", rows)
-    words = (dataset, "--model", model, "--loss", "gft", "--out", tmp_path / "run")
-    refused(capsys, *words, status=65, said=f"row 5 ({rows[4]['id']}): advantage is nan, expected a finite number")
+@pytest.mark.parametrize(
+    ("loss", "name", "number", "wanted"),
+    [
+        ("gft", "advantage", float("nan"), "a finite number"),
+        ("gft", "advantage", 1e300, "a finite number of at most 3.4e+38"),
+        ("dpo", "weight", -1e39, "a finite number of at most 3.4e+38"),
+    ],
+)
+def test_a_number_that_no_pack_can_hold_is_refused_by_row(loss, name, number, wanted, model, tmp_path, capsys):
+    kind = LOSSES[loss].kind
+    rows = make_kind_rows(kind, 6)
+    rows[4][name] = number
+    dataset = make_kind_dataset(tmp_path / "d", kind, rows)
+    words = (dataset, "--model", model, "--loss", loss, "--out", tmp_path / "run")
+    refused(capsys, *words, status=65, said=f"row 5 ({rows[4]['id']}): {name} is {number}, expected {wanted}")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("label", [0.7, -1.0, 5.0])
+def test_a_label_is_true_or_false(label, tmp_path):
+    rows = [{**row, "label": float(row["label"])} for row in make_kind_rows("unpaired", 4)]
+    rows[2]["label"] = label
+    dataset = make_kind_dataset(tmp_path / "d", "unpaired", rows, columns={"label": pa.float64()})
+    with pytest.raises(DataError, match=f"label is {label}, expected true or false"):
+        list(read_examples(dataset, read_manifest(dataset)))
+
+
+def test_a_loss_that_leaves_a_column_unread_says_so(model, tmp_path, capsys):
+    dataset = dataset_for("dpo", tmp_path / "d")
+    said = "warning: loss 'dpo' does not read the smoothing of these pairs (up to 0.1); 'cdpo' does"
+    assert command("plan", dataset, "--model", model, "--loss", "dpo") == 0
+    assert said in capsys.readouterr().err.splitlines()
+    assert command(dataset, "--model", model, *FLAGS, "--loss", "dpo", "--max-steps", 1, "--out", tmp_path / "run") == 0
+    assert said in capsys.readouterr().err.splitlines()
+
+
+def test_a_step_without_a_gradient_is_said_once(model, tmp_path, capsys):
+    rows = [{**row, "weight": 0.0} for row in make_kind_rows("pairs", 24)]
+    dataset = make_kind_dataset(tmp_path / "d", "pairs", rows)
+    words = (dataset, "--model", model, *FLAGS, "--loss", "cdpo", "--max-steps", 2, "--out", tmp_path / "run")
+    assert command(*words) == 0
+    lines = [line for line in capsys.readouterr().err.splitlines() if "has no gradient" in line]
+    assert lines == ["warning: step 1 has no gradient, so nothing is learned from it; are weights or settings 0?"]
+
+
+def test_groups_that_teach_nothing_are_not_called_too_long(model, tmp_path, capsys):
+    rows = [{**row, "advantage": -0.0} for row in make_kind_rows("groups", 6)]
+    dataset = make_kind_dataset(tmp_path / "d", "groups", rows)
+    words = ("plan", dataset, "--model", model, "--loss", "gft")
+    refused(capsys, *words, status=65, said="all of its rows are left out (6 equal_rewards); build the dataset again")
 
 
 def test_a_step_that_is_not_finite_names_rows_of_pairs_once(model, tmp_path, capsys):

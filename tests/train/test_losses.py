@@ -3,6 +3,7 @@
 import dataclasses
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -192,6 +193,21 @@ def test_alphadpo_carries_running_mean_and_deviation_over_steps():
     assert second == pytest.approx((0.9 + 0.1 * first[0], 1.8 + 0.1 * first[1]))
 
 
+def test_a_step_of_one_pair_says_nothing_of_a_deviation():
+    statistic = LOSSES["alphadpo"].statistic
+    one = statistic.sums(pack_for("alphadpo", ANSWERS[:2], REFERENCE[:2])).tolist()
+    assert one == pytest.approx([0.75, 0.75**2, 1])
+    assert statistic.carry((0.25, 0.5), one) == pytest.approx((0.9 * 0.25 + 0.1 * 0.75, 0.5))
+    assert statistic.carry((), one) == pytest.approx((0.75, 0.0))
+
+
+def test_where_nothing_deviates_rounding_is_no_margin_for_alphadpo():
+    pairs = pack_for("alphadpo")
+    gap = float(pairs.lead_R(pairs.mean_N(pairs.ratio_S))[0].detach())
+    nearly = dataclasses.replace(pairs, state=(gap - 1e-6, 0.0))
+    assert value("alphadpo", nearly) == pytest.approx(value("simpo", pairs, beta=2.5, gamma=1.5))
+
+
 def test_kto_estimates_a_divergence_that_is_never_negative():
     statistic = LOSSES["kto"].statistic
     sums = statistic.sums(pack_for("kto")).tolist()
@@ -263,12 +279,34 @@ def test_a_loss_refuses_datasets_of_another_kind_and_names_those_that_fit():
         ("dpo", {"beta": math.nan}, "loss.beta must be a finite number"),
         ("dpo", {"beta": "high"}, "loss.beta must be a finite number"),
         ("dpo", {"beta": True}, "loss.beta must be a finite number"),
+        ("dpo", {"beta": 10**400}, "loss.beta must be a finite number"),
+        ("dpo", {"beta": 1e300}, r"loss.beta must be a finite number that is not negative \(at most 3.4e\+38\)"),
+        ("simpo", {"beta": 0}, "loss.beta must be above 0, or nothing is learned"),
+        ("iw-sft-token", {"low": 2}, "loss.low must not be above loss.high, found 2 and 1.8"),
         ("kl", {"direction": "forward"}, "loss.direction must be one of policy-reference, reference-policy"),
     ],
 )
 def test_a_setting_that_a_loss_cannot_take_is_refused(name, settings, said):
     with pytest.raises(UsageError, match=said):
         objective(name, **settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "smoothing", "said"),
+    [
+        ("dpo", [0.0, 0.2], "loss 'dpo' does not read the smoothing of these pairs (up to 0.2); 'cdpo' does"),
+        ("simpo", [0.1], "loss 'simpo' does not read"),
+        ("alphadpo", [0.1], "loss 'alphadpo' does not read"),
+        ("dpo", [0.0, 0.0], None),
+        ("cdpo", [0.0, 0.2], None),
+        ("cdpo", [0.0, 0.0], "no pair has a smoothing for loss 'cdpo' to read, so it is plain DPO here"),
+        ("sdpo", None, None),
+    ],
+)
+def test_a_smoothing_that_nobody_reads_is_said(name, smoothing, said):
+    numbers = {"weight": np.ones(2)} | ({} if smoothing is None else {"smoothing": np.asarray(smoothing, np.float32)})
+    warning = objective(name).warning(numbers)
+    assert warning is None if said is None else said in warning
 
 
 def test_a_run_records_every_setting_of_its_loss():

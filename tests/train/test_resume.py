@@ -21,7 +21,7 @@ from gcsl_train.table import tokenise
 from gcsl_train.tokens import Encoder
 
 from .lives import begin
-from .support import command, make_dataset, make_model, make_rows, metrics
+from .support import TIMED, command, make_dataset, make_model, make_rows, metrics
 from .test_processes import start_two
 
 STEPS = 60
@@ -84,7 +84,7 @@ def saved_files(run: Path) -> list[str]:
 
 
 def without_times(run: Path) -> list[dict[str, float]]:
-    return [{k: v for k, v in line.items() if k != "tokens_per_s"} for line in metrics(run)]
+    return [{k: v for k, v in line.items() if k not in TIMED} for line in metrics(run)]
 
 
 @pytest.mark.parametrize("step", range(1, STEPS))

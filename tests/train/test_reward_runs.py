@@ -96,7 +96,7 @@ def merged_of(run, model):
     return PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(model), run / "adapter").eval()
 
 
-def test_evaluation_scores_under_no_goal_and_the_highest_reward(listening, model, capsys):
+def test_evaluation_scores_under_no_goal_and_the_lowest_and_highest_reward(listening, model, capsys):
     run, data = listening
     words = ("--model", model, "--data", data, "--split", "train")
     capsys.readouterr()
@@ -104,13 +104,27 @@ def test_evaluation_scores_under_no_goal_and_the_highest_reward(listening, model
     found = json.loads(capsys.readouterr().out)
     assert [(goal["index"], goal["reward"], goal["records"]) for goal in found["goals"]] == [
         (None, None, 56),
+        (None, 0.0, 56),
         (None, 1.0, 56),
     ]
-    assert found["swap"] is None
+    # Levels are quarters of the rewards, which are 0, 1/3, 2/3 and 1 here, each fourteen times.
+    assert [(s["level"], s["records"]) for s in found["scores"] if s["reward"] == 1.0] == [
+        (n, 14) for n in (1, 2, 3, 4)
+    ]
+    assert (found["swap"]["level"], found["swap"]["records"]) == (4, 14)
+    assert found["swap"]["gap"] > 1  # the best answers are far likelier under the highest reward
     assert command("evaluate", *words, "--json") == 0
     assert [goal["reward"] for goal in json.loads(capsys.readouterr().out)["goals"]] == [None]  # it reads no rewards
     assert command("evaluate", run, *words) == 0
-    assert capsys.readouterr().out.splitlines()[1].split() == ["answers", "records", "none", "reward", "1"]
+    assert capsys.readouterr().out.splitlines()[1].split() == [
+        "answers",
+        "records",
+        "none",
+        "reward",
+        "0",
+        "reward",
+        "1",
+    ]
 
 
 def test_the_best_answers_are_likelier_under_the_highest_reward(listening, model, tmp_path, capsys):
@@ -121,7 +135,7 @@ def test_the_best_answers_are_likelier_under_the_highest_reward(listening, model
         data = make_reward_dataset(tmp_path / answer, some)
         capsys.readouterr()
         assert command("evaluate", listening[0], "--model", model, "--data", data, "--split", "train", "--json") == 0
-        losses[answer] = json.loads(capsys.readouterr().out)["goals"][1]["loss"]
+        losses[answer] = json.loads(capsys.readouterr().out)["goals"][2]["loss"]
     assert losses["sun"] + 1 < losses["leaf"]
 
 
@@ -256,7 +270,7 @@ def test_a_network_of_another_model_is_refused(listening, model, prompts, tmp_pa
     run = tmp_path / "run"
     shutil.copytree(listening[0], run)
     other = reward_embedding.RewardEmbedding(16, reward_embedding.Scale(0.0, 1.0))
-    other.write(run / "adapter" / FILE)
+    save_file(other.tensors(), run / "adapter" / FILE)
     assert command("generate", run, "--model", model, *prompts) == 65
     assert "makes embeddings of 16 numbers, the model has 32" in capsys.readouterr().err
 

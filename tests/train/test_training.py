@@ -15,7 +15,7 @@ from gcsl_train.shards import read_examples
 from gcsl_train.table import tokenise
 from gcsl_train.tokens import Encoder
 
-from .support import command, make_dataset, make_model, make_rows, metrics
+from .support import TIMED, command, make_dataset, make_model, make_rows, metrics
 
 SIZES = ("--max-length", 128, "--packs-per-step", 2)
 STEADY = ("--schedule", "constant", "--warmup", 0)
@@ -27,7 +27,7 @@ def train(dataset, model, run, *flags):
 
 
 def without_times(lines):
-    return [{k: v for k, v in line.items() if k != "tokens_per_s"} for line in lines]
+    return [{k: v for k, v in line.items() if k not in TIMED} for line in lines]
 
 
 def test_the_loss_falls_below_that_of_a_run_that_learns_nothing(dataset, model, tmp_path):
@@ -192,9 +192,9 @@ def test_the_plan_predicts_the_run(dataset, model, tmp_path, capsys):
 def test_the_plan_says_each_count_once(dataset, model, capsys):
     assert command("plan", dataset, "--model", model, *SIZES) == 0
     out, err = capsys.readouterr()
-    assert [line.split()[0] for line in out.splitlines()] == ["examples", "tokens", "packs", "steps"]
+    assert [line.split()[0] for line in out.splitlines()] == ["examples", "tokens", "packs", "steps", "memory", "time"]
     assert "46 (2 longer than 128 tokens are left out" in out
-    assert err == "loading the tokenizer of tiny ...\n"
+    assert err == "loading the tokenizer of tiny ...\nlaying out the model without its weights ...\n"
 
 
 def test_a_run_prints_the_settings_that_are_no_defaults_and_what_it_waits_for(dataset, model, tmp_path, capsys):
