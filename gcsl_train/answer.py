@@ -17,7 +17,7 @@ def answer(
     model: str | None,
     data: str | None,
     prompts: str,
-    goal: str,
+    goal: str | None,
     sampling: Sampling,
     dtype: str,
     out: str,
@@ -39,7 +39,7 @@ def answer(
     if folder:
         folder.check_here()
     book = goal_books.read(folder.goals) if folder else goal_books.from_manifest(read_manifest(str(data)))
-    asked = book.ask(goal)
+    asked = book.ask(goal or ("highest" if book.has_goals else "none"))
     if warning := book.warning(asked):
         say(warning)
     rows = read_prompts(prompts)

@@ -158,7 +158,7 @@ class Loop:
             lr=lr,
             grad_norm=norm,
             entropy=sums.entropy / supervised,
-            accuracy=sums.correct / supervised,
+            token_accuracy=sums.correct / supervised,
             speed=self.stopwatch.lap(tokens=tokens, supervised=supervised, flops=flops),
             own={name: value / divisor for name, value in sums.own.items()},
         )
