@@ -5,6 +5,7 @@ from pathlib import Path
 from gcsl_data.errors import OutputError, UsageError
 from gcsl_train import goal_tokens, serving
 from gcsl_train import goals as goal_books
+from gcsl_train import model as models
 from gcsl_train.generate import Sampling, make_jobs, read_prompts, write_log
 from gcsl_train.runfolder import RunFolder
 from gcsl_train.say import Say
@@ -46,5 +47,8 @@ def answer(
     source = serving.base(folder, model)
     encoder = serving.open_encoder(source, folder, book, asks=asked.text is not None, say=say)
     jobs = make_jobs(rows, book, asked, encoder, n=sampling.n)
-    lm = goal_tokens.fold(serving.open_model(source, folder, encoder, dtype=numbers, attention="sdpa"))
+    opened = serving.open_model(source, folder, encoder, dtype=numbers, attention="sdpa")
+    of_goals = encoder.goals.ids if encoder.goals else ()
+    models.check_rows(opened, max((i for job in jobs for i in job.ids if i not in of_goals), default=0), source)
+    lm = goal_tokens.fold(opened)
     write_log(jobs, out, asked=asked, book=book, encoder=encoder, model=lm.to(device), sampling=sampling, say=say)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
 from gcsl_data.errors import DataError, InputError
@@ -105,9 +105,13 @@ def read(path: Path) -> Saved:
             sha256(path / name) == digest for name, digest in hashes.items()
         )
         carried = tuple(map(float, state["loss_state"]))
-        if not (type(state["step"]) is int and type(state["epoch"]) is int and isinstance(state["fingerprint"], dict)):
+        counters = [state["step"], state["epoch"]]
+        if not (all(type(n) is int and n >= 0 for n in counters) and isinstance(state["fingerprint"], dict)):
             raise ValueError("a counter or the fingerprint is missing")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        for name in hashes if whole else ():
+            with safe_open(path / name, framework="pt"):
+                pass  # a header that lies about its tensors is found here
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, SafetensorError) as error:
         raise DataError(
             "GT6517", f"{path} is no complete checkpoint ({reason(error)}); resume from another one"
         ) from None

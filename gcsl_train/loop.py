@@ -13,10 +13,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from gcsl_train import adapter, checkpoint, progress, reference, sharding, trackers
+from gcsl_train import adapter, checkpoint, failures, progress, reference, sharding, trackers
 from gcsl_train.checkpoint import Position
 from gcsl_train.config import Config
-from gcsl_train.errors import not_finite
 from gcsl_train.flops import Costs
 from gcsl_train.goals import GoalBook
 from gcsl_train.loss import State
@@ -105,6 +104,8 @@ class Loop:
             )
 
     def _steps(self, position: Position, meter: Meter, signals: StopSignals) -> None:
+        if position.step >= self.total:
+            return
         run, data = self.config.run, self.config.data
         plan = steps(
             self.table.lengths,
@@ -178,8 +179,15 @@ class Loop:
         self.loss_state = statistic.carry(self.loss_state, self.accelerator.reduce(sums, reduction="sum").tolist())
 
     def _pack(self, step: int, number: int, pack: Pack, divisor: int, sums: Sums) -> list[str]:
-        """Forward and backward of one pack; adds to `sums` and gives the ids of rows whose loss is not finite."""
+        """Forward and backward of one pack; adds to `sums` and gives the ids of rows whose loss is not finite.
+
+        Raises ResourceError (71), which says how large the pack is, when memory does not hold it.
+        """
         self._seed(step, number)
+        with failures.memory(step, self.table, pack, self.run_folder.checkpoints):
+            return self._learned(pack, divisor, sums)
+
+    def _learned(self, pack: Pack, divisor: int, sums: Sums) -> list[str]:
         scored, scores = self.passes.learning(self.model, pack, self.loss_state)
         outcome = self.objective.total(scored)
         # Data parallelism averages gradients over ranks; times world and over the step's divisor makes that its mean.
@@ -208,8 +216,7 @@ class Loop:
             parameter.grad /= self._loss_factor
         norm = float(whole(torch.nn.utils.clip_grad_norm_(parameters, self.config.optim.clip)))
         if not (math.isfinite(loss) and math.isfinite(norm)):
-            last = checkpoint.newest(self.run_folder.checkpoints)
-            raise not_finite(step.number, loss=loss, norm=norm, rows=suspects, last=last)
+            raise failures.not_finite(step.number, loss, norm, suspects, self.run_folder.checkpoints)
         optim = self.config.optim
         lr = rate(step.number, total=self.total, peak=optim.learning_rate, warmup=optim.warmup, schedule=optim.schedule)
         for group in self.optimizer.param_groups:

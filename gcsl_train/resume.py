@@ -28,16 +28,25 @@ def check_out(run: RunFolder, resume: str) -> None:
 
 
 def fingerprint(
-    config: Config, *, objective: Objective, dataset_id: str, sha256: str, dtype: str, total: int | None
+    config: Config,
+    *,
+    objective: Objective,
+    dataset_id: str,
+    sha256: str,
+    tokens: str | None,
+    dtype: str,
+    total: int | None,
 ) -> dict[str, Any]:
     """Everything that decides the numbers of a run, flat; devices and ranks are not in it.
 
-    The length of the run (None: not known yet) counts only when the learning rate depends on it.
+    `tokens` is the hash of the token table: another tokenizer or chat template makes another run. The length of the run
+    counts only when the learning rate depends on it. None: not known yet.
     """
     fixed_rate = config.optim.schedule == "constant" and config.optim.warmup == 0
     return {
         "dataset_id": dataset_id,
         "model_sha256": sha256,
+        "tokens_sha256": UNKNOWN if tokens is None else tokens,
         "dtype": dtype,
         "quantize": config.model.quantize,
         "steps": None if fixed_rate else UNKNOWN if total is None else total,

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from gcsl_data.dataset.manifest import Manifest
+from gcsl_data.errors import one_line
 from gcsl_train import (
     attention,
     checkpoint,
@@ -34,7 +35,7 @@ from gcsl_train.reward_embedding import Scale
 from gcsl_train.runfolder import RunFolder
 from gcsl_train.say import Say
 from gcsl_train.scoring import Questions, questions, records_of
-from gcsl_train.shards import SPLIT, read_examples, read_manifest
+from gcsl_train.shards import SPLIT, read_examples, read_manifest, unnamed
 from gcsl_train.signals import Stopped, StopSignals
 from gcsl_train.speed import Stopwatch
 from gcsl_train.table import TokenTable, tokenise
@@ -60,6 +61,8 @@ def train(config: Config, *, say: Say) -> RunFolder:
         if not accelerator.is_main_process:
             say = _silent
         say(_settings(config))
+        if extra := unnamed(config.data.dataset, manifest):
+            say(one_line(f"warning: the manifest does not name {', '.join(extra)}, so nothing of that is read"))
         loop = _prepare(config, chosen, manifest, source, run, accelerator, say)
         accelerator.wait_for_everyone()  # until here every rank could see the folder as it was
         stopped = None
@@ -152,6 +155,7 @@ def _prepare(
         "objective": chosen,
         "dataset_id": manifest.dataset_id,
         "sha256": sha256,
+        "tokens": None,
         "dtype": str(dtype),
     }
     if saved:
@@ -172,6 +176,7 @@ def _prepare(
         say(warning)
     held_out = load_validation(config, manifest, encoder, chosen, scale)
     total = total_steps(config, table)
+    identity["tokens"] = table.sha256()
     if saved:
         resume.compare(saved, resume.fingerprint(config, **identity, total=total))
         say(f"resuming after step {saved.position.step} from {saved.path}")
@@ -183,6 +188,7 @@ def _prepare(
         quantize=config.model.quantize,
         device=accelerator.device,
     )
+    models.check_rows(base, table.highest_id(encoder.goals.first if encoder.goals else None), source)
     if config.model.gradient_checkpointing:
         models.checkpoint_activations(base)
     rows = encoder.goals if encoder.goals and not encoder.goals.soft else None

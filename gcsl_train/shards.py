@@ -1,6 +1,7 @@
 """The rows of a dataset: every shard checked against the manifest before a parser sees it, then read batch by batch."""
 
 import contextlib
+import hashlib
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -13,12 +14,14 @@ import pyarrow as pa
 from gcsl_data.dataset import manifest as manifests
 from gcsl_data.dataset.goal import Message
 from gcsl_data.dataset.manifest import Manifest, Shard, verified_shard
-from gcsl_data.errors import DataError
+from gcsl_data.errors import DataError, reading
 from gcsl_train.goals import embeds_reward
 from gcsl_train.kinds import LAYOUTS, Layout, Number
 
 SPLIT = "train"
 _RECORD = {"source": "text", "row": "a whole number", "part": "a whole number", "level": "a whole number"}
+_UNFINISHED = ".incomplete"  # what the name of a folder ends with until the dataset in it is finished
+_EXTENSION = b"ARROW:extension:name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,8 @@ def read_manifest(folder: str | Path) -> Manifest:
 
     Raises InputError (66) and DataError (65).
     """
+    if Path(folder).resolve().name.endswith(_UNFINISHED):
+        raise DataError("GT6540", f"{folder} is an unfinished build; build the dataset again")
     manifest = manifests.load(folder)
     if manifest.identified().dataset_id != manifest.dataset_id:
         raise DataError(
@@ -63,9 +68,10 @@ def read_examples(
     schema, or holds a null or a number that cannot be used; it names the shard and the row.
     """
     layout, needed = _layout(manifest), _needed(manifest)
+    schemas: list[pa.Schema] = []
     for path, shard in _verified(folder, manifest, split):
         rows = 0
-        for row in _rows(path, manifest, with_records=with_records):
+        for row in _rows(path, shard, manifest, schemas, with_records):
             rows += 1
             where = f"{shard.name} row {rows}"
             example = _example(row, layout, needed, where)
@@ -82,13 +88,20 @@ def read_rewards(folder: str | Path, manifest: Manifest) -> np.ndarray:
     Raises DataError (65), as `read_examples`.
     """
     found = []
-    for path, _ in _verified(folder, manifest, SPLIT):
-        with _opened(path) as reader:
+    for path, shard in _verified(folder, manifest, SPLIT):
+        with _opened(path, shard) as reader:
             _checked_columns(reader.schema, path, manifest)
-            columns = [reader.get_batch(n).column("reward") for n in range(reader.num_record_batches)]
+            columns = [batch.column("reward") for batch in _batches(reader, ["reward"])]
             found += [np.asarray(column.to_numpy(zero_copy_only=False), dtype=np.float64) for column in columns]
     rewards = np.concatenate([np.empty(0), *found])
     return rewards[np.isfinite(rewards)]
+
+
+def unnamed(folder: str | Path, manifest: Manifest) -> list[str]:
+    """The names of files beside the shards that the manifest does not name, and that nothing reads."""
+    places = {(Path(folder) / shard.name).parent for shard in manifest.shards}
+    found = {path.relative_to(folder).as_posix() for place in places if place.is_dir() for path in place.iterdir()}
+    return sorted(found - {shard.name for shard in manifest.shards})
 
 
 def _verified(folder: str | Path, manifest: Manifest, split: str) -> list[tuple[Path, Shard]]:
@@ -110,31 +123,58 @@ def _with_record(example: Example, row: dict[str, Any], where: str) -> Example:
     return replace(example, place=(row["source"], row["row"], row["part"]), level=row["level"])
 
 
-def _rows(path: Path, manifest: Manifest, *, with_records: bool) -> Iterator[dict[str, Any]]:
-    with _opened(path) as reader:
+def _rows(
+    path: Path, shard: Shard, manifest: Manifest, schemas: list[pa.Schema], with_records: bool
+) -> Iterator[dict[str, Any]]:
+    with _opened(path, shard) as reader:
         names = _checked_columns(reader.schema, path, manifest)
         if with_records:
             names += _checked_record(reader.schema, path)
-        for number in range(reader.num_record_batches):
-            yield from reader.get_batch(number).select(names).to_pylist()
+        if schemas and not reader.schema.equals(schemas[0]):
+            raise DataError("GT6541", f"{path} has other columns than the shards before it; build the dataset again")
+        schemas.append(reader.schema)
+        for batch in _batches(reader, names):
+            yield from batch.to_pylist()
+
+
+def _batches(reader: Any, names: list[str]) -> Iterator[pa.RecordBatch]:
+    """Some columns of every record batch, whose offsets and UTF-8 are right. Raises pa.ArrowInvalid where they are not."""
+    for number in range(reader.num_record_batches):
+        batch = reader.get_batch(number).select(names)
+        batch.validate(full=True)
+        yield batch
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    """A shard's reader. Raises DataError (65) for what is no Arrow file."""
+def _opened(path: Path, shard: Shard) -> Iterator[Any]:
+    """A reader over the bytes of a shard, out of memory: what is parsed is what was hashed, whoever edits the file meanwhile.
+
+    Raises DataError (65) for what is no Arrow file, or no longer the shard that was verified.
+    """
+    with reading(path):
+        content = path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != shard.sha256:
+        raise DataError("GT6542", f"{path} was changed while it was read; restore it and leave it alone during a run")
     try:
-        with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as reader:
+        with pa.ipc.open_file(pa.BufferReader(content)) as reader:
             yield reader
-    except pa.ArrowException as error:
+    except (
+        pa.ArrowException,
+        OSError,
+        UnicodeDecodeError,
+    ) as error:  # a wrong footer is an OSError, a column's name no UTF-8
         raise DataError("GT6503", f"{path} is not an Arrow IPC file ({error}); build the dataset again") from None
 
 
 def _checked_columns(schema: pa.Schema, path: Path, manifest: Manifest) -> list[str]:
     """The columns to read, after their types were found to be those of the manifest's kind and format."""
     layout, needed = _layout(manifest), _needed(manifest)
+    if foreign := next((field.name for field in schema if _is_extended(field)), None):
+        raise DataError("GT6543", f"{path}: column {foreign!r} is of an extension type; write plain types only")
     for name in needed:
-        if name not in schema.names:
-            raise DataError("GT6504", f"{path} has no column {name!r}; build the dataset again")
+        if (count := schema.names.count(name)) != 1:
+            found = f"{count} columns" if count else "no column"
+            raise DataError("GT6504", f"{path} has {found} {name!r}; build the dataset again")
     fits = _is_text if manifest.format == "text" else _is_messages
     for name in ("prompt", *layout.responses):
         found = schema.field(name).type
@@ -176,6 +216,14 @@ def _needed(manifest: Manifest) -> tuple[str, ...]:
     """The columns that a row cannot do without."""
     needed = _layout(manifest).needed
     return (*needed, "goal") if manifest.fit.form == "token" else needed
+
+
+def _is_extended(field: pa.Field) -> bool:
+    """Whether a column, or anything inside it, is of an extension type: those may run code of their own when read."""
+    kind = field.type
+    inner = [kind.field(number) for number in range(kind.num_fields)]
+    known = isinstance(kind, pa.BaseExtensionType) or _EXTENSION in (field.metadata or {})
+    return known or any(_is_extended(each) for each in inner)
 
 
 def _is_text(kind: pa.DataType) -> bool:

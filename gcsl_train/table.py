@@ -5,6 +5,7 @@ pair, a chosen response with its negatives, a group. Shape letters: D documents,
 """
 
 import functools
+import hashlib
 import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -79,6 +80,16 @@ class TokenTable:
     def supervised(self) -> np.ndarray:
         """Supervised tokens of each item: those of its answers."""
         return np.add.reduceat(self.documents.lengths - np.maximum(self.prompt_lengths, 1), self.items[:-1])
+
+    def highest_id(self, below: int | None) -> int:
+        """The highest token id of all documents; with `below`, of those that are lower."""
+        ids = self.documents.ids
+        return int((ids if below is None else ids[ids < below]).max(initial=0))
+
+    def sha256(self) -> str:
+        """Of all token ids and where prompts and answers end: what a tokenizer and its chat template made of the rows."""
+        parts = (self.documents.ids, self.documents.offsets, self.prompt_lengths)
+        return hashlib.sha256(b"".join(part.astype("<i8").tobytes() for part in parts)).hexdigest()
 
     def members(self, item: int) -> range:
         """The documents of an item."""

@@ -37,6 +37,7 @@ class Encoder:
         source = tokenizer.backend_tokenizer.to_str()
         self._normal = _unpadded(Tokenizer.from_str(source))
         self._structural = _structural_ids(tokenizer)
+        self._unknown = tokenizer.unk_token_id if _makes_unknown(source) else None
         self._plain = _unpadded(Tokenizer.from_str(_without_added_tokens(source, self._structural)))
         self.end_ids = self._end_of_answer()
 
@@ -62,15 +63,16 @@ class Encoder:
 
     def is_structural(self, token_id: int) -> bool:
         """Whether an id belongs to the template, so that no log text may become it."""
-        return token_id in self._structural
+        return token_id in self._structural and token_id != self._unknown
 
     def _as_text(self, text: str) -> list[int]:
         ids = self._plain.encode(text, add_special_tokens=False).ids
-        if self._structural.isdisjoint(ids):
+        spelled = self._unknown in ids and self.tokenizer.unk_token in text
+        if not spelled and not any(map(self.is_structural, ids)):
             return ids
         # Some vocabularies spell a control token in one piece; single characters never do.
         ids = [i for character in text for i in self._plain.encode(character, add_special_tokens=False).ids]
-        if not self._structural.isdisjoint(ids):
+        if any(map(self.is_structural, ids)):
             raise DataError(
                 "GT6508", f"this text cannot be kept apart from control tokens: {shown(text)}; drop the row"
             )
@@ -101,14 +103,19 @@ class Encoder:
     def _shielded(self, prompt: Messages) -> tuple[list[Message], dict[str, str]]:
         """The messages with a private character for each control token in their text, and what each stands for."""
         messages = [Message(role=m["role"], content=m["content"]) for m in prompt]
-        free = (chr(c) for c in _PRIVATE_USE if not any(chr(c) in m["content"] for m in messages))
+        free = (chr(c) for c in _PRIVATE_USE if not any(chr(c) in m["role"] + m["content"] for m in messages))
         stand_ins: dict[str, str] = {}
-        for message in messages:
-            for piece in self._control_texts(message["content"]):
-                mark = next((m for m, p in stand_ins.items() if p == piece), None) or next(free)
+
+        def shield(text: str) -> str:
+            for piece in self._control_texts(text):
+                mark = next((m for m, p in stand_ins.items() if p == piece), "") or next(free, "")
+                if not mark:
+                    raise DataError("GT6508", f"no private character is left to stand for {shown(piece)}; drop the row")
                 stand_ins[mark] = piece
-                message["content"] = message["content"].replace(piece, mark)
-        return messages, stand_ins
+                text = text.replace(piece, mark)
+            return text
+
+        return [Message(role=shield(m["role"]), content=shield(m["content"])) for m in messages], stand_ins
 
     def _encoded(self, text: str, stand_ins: dict[str, str]) -> list[int]:
         """The ids of a text that may hold structure; what its private characters stand for is encoded as text."""
@@ -127,15 +134,17 @@ class Encoder:
         encoding = self._normal.encode(text, add_special_tokens=False)
         if self._structural.isdisjoint(encoding.ids):
             return []
-        spans = [o for i, o in zip(encoding.ids, encoding.offsets, strict=True) if i in self._structural]
-        return sorted({text[a:b] for a, b in spans if b > a}, key=len, reverse=True)
+        spans = [(i, o) for i, o in zip(encoding.ids, encoding.offsets, strict=True) if i in self._structural]
+        # A character that the vocabulary lacks becomes the unknown token too, and is no control text.
+        pieces = {text[a:b] for i, (a, b) in spans if i != self._unknown or text[a:b] == self.tokenizer.unk_token}
+        return sorted(pieces - {""}, key=len, reverse=True)
 
     def _template(self, messages: list[Message], *, generation_prompt: bool) -> str:
-        from jinja2 import TemplateError
-
         try:
             return self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=generation_prompt)
-        except (TemplateError, ValueError) as error:
+        except MemoryError:
+            raise
+        except Exception as error:  # a template is a program of its own: it fails in any way there is
             roles = ", ".join(m["role"] for m in messages)
             what = f"with the roles {roles}" if messages else "without a message"
             raise DataError("GT6509", f"the chat template refuses a prompt {what}: {error}") from None
@@ -162,10 +171,16 @@ class Encoder:
 
 
 def _structural_ids(tokenizer: Any) -> frozenset[int]:
-    """Added and special token ids, without the unknown token and without runs of white space (some have those)."""
+    """Added and special token ids, without runs of white space (some vocabularies have those)."""
     ids = set(tokenizer.all_special_ids)
     ids |= {i for i, token in tokenizer.added_tokens_decoder.items() if token.content.replace("▁", " ").strip()}
-    return frozenset(ids - {tokenizer.unk_token_id})
+    return frozenset(ids)
+
+
+def _makes_unknown(source: str) -> bool:
+    """Whether the vocabulary gives the unknown token to characters that it lacks; for bytes there are none."""
+    model = json.loads(source)["model"]
+    return model.get("unk_token") is not None or model.get("unk_id") is not None
 
 
 def _without_added_tokens(source: str, structural: frozenset[int]) -> str:

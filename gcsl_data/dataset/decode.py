@@ -15,7 +15,8 @@ T = TypeVar("T")
 
 
 def parse(text: str | bytes) -> Any:
-    """JSON text as Python values; a duplicate key and the literals NaN and Infinity are ValueError."""
+    """JSON text (UTF-8, no byte order mark) as Python values; a duplicate key, NaN and Infinity are ValueError."""
+    text = text.decode() if isinstance(text, bytes) else text
     return json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_no_constant, parse_float=_finite)
 
 

@@ -1,6 +1,8 @@
 """What the trainer's tests stand on: a tiny model folder, a dataset made with pyarrow alone, and a way to run a command."""
 
 import dataclasses
+import functools
+import gc
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -331,4 +333,13 @@ def metrics(run: Path) -> list[dict[str, Any]]:
 
 def command(*words: object) -> int:
     """Run a command line in this process; gives its exit status."""
-    return main([str(word) for word in words])
+    status = main([str(word) for word in words])
+    _freeze_libraries()
+    return status
+
+
+@functools.cache
+def _freeze_libraries() -> None:
+    """Modules once loaded are never garbage, and a run that collects garbage at its end would look at all of them again."""
+    gc.collect()
+    gc.freeze()
