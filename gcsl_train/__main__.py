@@ -28,6 +28,7 @@ ConfigOpt = Annotated[str | None, typer.Option("--config", help="TOML file with 
 _LOSSES = "[sft] kl, dft, iw-sft, iw-sft-token, gft, dpo, cdpo, simpo, alphadpo, sdpo, kto"
 LossOpt = Annotated[str | None, typer.Option(help=_LOSSES)]
 _PROGRESS = "[auto] auto (a bar on a terminal, else json), bar, plain, json, none"
+_GOAL = "[highest, or none where there are no goals] highest, lowest, none, a goal's number (or a reward), or a text"
 _SET = "any setting, as loss.beta=0.2; may be repeated"
 SetOpt = Annotated[list[str] | None, typer.Option("--set", metavar="PART.NAME=VALUE", help=_SET)]
 IntOpt = int | None
@@ -127,9 +128,7 @@ def generate(
     prompts: Annotated[str | None, typer.Option(help=".jsonl with `prompt`, or .txt with one per line")] = None,
     model: ModelOpt = None,
     data: Annotated[str | None, typer.Option(help="dataset whose goals the untrained --model is given")] = None,
-    goal: Annotated[
-        str, typer.Option(help="highest, lowest, none, a goal's number (or a reward), or a text")
-    ] = "highest",
+    goal: Annotated[str | None, typer.Option(help=_GOAL)] = None,
     n: Annotated[int, typer.Option("--n", help="answers per prompt")] = 1,
     max_new_tokens: Annotated[int, typer.Option(help="longest answer")] = 256,
     temperature: Annotated[float, typer.Option(help="0 takes the likeliest token")] = 1.0,

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from gcsl_data.errors import OutputError, UsageError
-from gcsl_train import foreign, goal_tokens, serving
+from gcsl_train import goal_tokens, serving
 from gcsl_train import goals as goal_books
+from gcsl_train import model as models
 from gcsl_train.generate import Sampling, make_jobs, read_prompts, write_log
 from gcsl_train.runfolder import RunFolder
 from gcsl_train.say import Say
@@ -17,7 +18,7 @@ def answer(
     model: str | None,
     data: str | None,
     prompts: str,
-    goal: str,
+    goal: str | None,
     sampling: Sampling,
     dtype: str,
     out: str,
@@ -39,7 +40,7 @@ def answer(
     if folder:
         folder.check_here()
     book = goal_books.read(folder.goals) if folder else goal_books.from_manifest(read_manifest(str(data)))
-    asked = book.ask(goal)
+    asked = book.ask(goal or ("highest" if book.has_goals else "none"))
     if warning := book.warning(asked):
         say(warning)
     rows = read_prompts(prompts)
@@ -48,6 +49,6 @@ def answer(
     jobs = make_jobs(rows, book, asked, encoder, n=sampling.n)
     opened = serving.open_model(source, folder, encoder, dtype=numbers, attention="sdpa")
     of_goals = encoder.goals.ids if encoder.goals else ()
-    foreign.check_rows(opened, max((i for job in jobs for i in job.ids if i not in of_goals), default=0), source.name)
+    models.check_rows(opened, max((i for job in jobs for i in job.ids if i not in of_goals), default=0), source)
     lm = goal_tokens.fold(opened)
     write_log(jobs, out, asked=asked, book=book, encoder=encoder, model=lm.to(device), sampling=sampling, say=say)

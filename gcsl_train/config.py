@@ -186,12 +186,16 @@ def resolve(path: str | None, flags: dict[str, Any], assignments: Sequence[str] 
     Raises InputError (66) for a file that cannot be read, UsageError (2) for unknown names, wrong types and values.
     """
     tree = {} if path is None else written.read_toml(path, list(PARTS), skipped=RECIPE_PARTS)
-    for flag, value in flags.items():
-        if value is not None:
-            part, name = FLAGS[flag]
-            tree.setdefault(part, {})[name] = value
-    for assignment in assignments:
-        part, name, value = written.assignment(assignment, list(PARTS))
+    asked = [(*FLAGS[flag], value) for flag, value in flags.items() if value is not None]
+    asked += [written.assignment(text, list(PARTS)) for text in assignments]
+    losses = dict.fromkeys(value for part, name, value in asked if (part, name) == ("loss", "name"))
+    if len(losses) > 1:
+        raise UsageError(
+            "GT0247", f"two losses are asked for: {', '.join(map(str, losses))}; keep one of --loss and --set"
+        )
+    if losses and tree.get("loss", {}).get("name") not in (None, *losses):
+        del tree["loss"]  # its settings are those of another loss
+    for part, name, value in asked:
         tree.setdefault(part, {})[name] = value
     if "loss" in tree:
         own = {name: value for name, value in tree["loss"].items() if name != "name"}

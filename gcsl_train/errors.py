@@ -1,30 +1,15 @@
 """How trouble that other libraries report becomes one line with the right exit status. The tree is gcsl_data.errors."""
 
 import errno
-from collections.abc import Sequence
-from pathlib import Path
 
 from gcsl_data.errors import GcslError, ResourceError, TrainingError, UsageError, WriteError, one_line, shown
 
-__all__ = ["internal", "nearest", "not_finite", "reason", "shown", "translated", "unsupported_model"]
-
-_NAMED_ROWS = 5
+__all__ = ["internal", "nearest", "reason", "shown", "translated", "unsupported_model"]
 
 
 def unsupported_model(reason: str) -> UsageError:
     """The error for a model family whose numbers this trainer would get wrong."""
     return UsageError("GT0204", f"this model family cannot be trained here: {reason}; choose another --model")
-
-
-def not_finite(step: int, *, loss: float, norm: float, rows: Sequence[str], last: Path | None) -> TrainingError:
-    """The error for a step that was not taken, with the ids of some rows that had a part in it, and the last checkpoint."""
-    named = ", ".join(rows[:_NAMED_ROWS]) + (f" and {n} more" if (n := len(rows) - _NAMED_ROWS) > 0 else "")
-    kept = f"the last checkpoint is {last}" if last else "there is no checkpoint yet"
-    return TrainingError(
-        "GT7001",
-        f"step {step}: loss {loss}, gradient norm {norm}; the step was not taken (rows {named}); {kept}; "
-        "lower --learning-rate or leave these rows out",
-    )
 
 
 def nearest(word: str, known: list[str]) -> str:

@@ -64,6 +64,12 @@ class Costs:
         attention = sum(12 * self.width * keys_seen(lengths_N, window) for window in self.windows)
         return matmuls + attention
 
+    def forward(self, lengths: Iterable[int] | np.ndarray, supervised: int) -> float:
+        """FLOPs of only scoring them: a third of attention's, and half of all others'."""
+        lengths_N = np.fromiter(lengths, dtype=np.float64)
+        matmuls = 2 * (self.body + self.adapter) * float(lengths_N.sum()) + 2 * self.head * supervised
+        return matmuls + sum(4 * self.width * keys_seen(lengths_N, window) for window in self.windows)
+
 
 def costs(model: Any, head: nn.Module) -> Costs | None:
     """What `model` (a transformers model, with or without a PEFT adapter) multiplies with; `head` is its output layer.

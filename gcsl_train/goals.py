@@ -107,6 +107,11 @@ class GoalBook:
         """Index and text of every goal that training rows carried."""
         return {g["index"]: g["text"] for g in self.goals if g["dropped"] is None and g["text"] is not None}
 
+    @property
+    def has_goals(self) -> bool:
+        """Whether there is anything to ask for."""
+        return bool(self.embedded or self.kept or self.inference_text is not None)
+
     def ask(self, wanted: str) -> Asked:
         """What `--goal` means: highest, lowest, none, the number of a kept goal, or any other text as it stands.
 

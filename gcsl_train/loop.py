@@ -16,7 +16,6 @@ import torch
 from gcsl_train import adapter, checkpoint, failures, progress, reference, sharding, trackers
 from gcsl_train.checkpoint import Position
 from gcsl_train.config import Config
-from gcsl_train.errors import not_finite
 from gcsl_train.flops import Costs
 from gcsl_train.goals import GoalBook
 from gcsl_train.loss import State
@@ -160,7 +159,7 @@ class Loop:
             lr=lr,
             grad_norm=norm,
             entropy=sums.entropy / supervised,
-            accuracy=sums.correct / supervised,
+            token_accuracy=sums.correct / supervised,
             speed=self.stopwatch.lap(tokens=tokens, supervised=supervised, flops=flops),
             own={name: value / divisor for name, value in sums.own.items()},
         )
@@ -217,8 +216,7 @@ class Loop:
             parameter.grad /= self._loss_factor
         norm = float(whole(torch.nn.utils.clip_grad_norm_(parameters, self.config.optim.clip)))
         if not (math.isfinite(loss) and math.isfinite(norm)):
-            last = checkpoint.newest(self.run_folder.checkpoints)
-            raise not_finite(step.number, loss=loss, norm=norm, rows=suspects, last=last)
+            raise failures.not_finite(step.number, loss, norm, suspects, self.run_folder.checkpoints)
         optim = self.config.optim
         lr = rate(step.number, total=self.total, peak=optim.learning_rate, warmup=optim.warmup, schedule=optim.schedule)
         for group in self.optimizer.param_groups:

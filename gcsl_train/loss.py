@@ -108,6 +108,12 @@ class Loss:
     ordered: tuple[str, str] | None = None
 
     @property
+    def passes(self) -> int:
+        """How many times a pack goes through the model in a step: to learn, for the reference, for a statistic of both."""
+        reference = self.reference != "none"
+        return 1 + reference + (1 + reference if self.statistic else 0)
+
+    @property
     def settings(self) -> Mapping[str, inspect.Parameter]:
         """The settings that it takes, by name."""
         parameters = inspect.signature(self.total).parameters

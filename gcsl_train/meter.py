@@ -19,7 +19,7 @@ Track = Callable[[Mapping[str, Any], int], None]
 class StepReport:
     """One line of metrics.jsonl, over all ranks. `loss` is the step's sum over its normaliser: supervised tokens, or items.
 
-    `grad_norm` is taken before clipping; `entropy` (nats) and `accuracy` (target came first) are token means. What a loss
+    `grad_norm` is taken before clipping; `entropy` (nats) and `token_accuracy` (target came first) are means. What a loss
     reports of its own (`Outcome.metrics`) stands behind these, divided by its normaliser.
     """
 
@@ -31,7 +31,7 @@ class StepReport:
     lr: float
     grad_norm: float
     entropy: float
-    accuracy: float
+    token_accuracy: float
     speed: Speed
     own: dict[str, float]
 

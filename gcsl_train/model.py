@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 import torch
 
-from gcsl_data.errors import GcslError, InputError, UsageError
-from gcsl_train import config, foreign
+from gcsl_data.errors import DataError, GcslError, InputError, UsageError
+from gcsl_train import config
 from gcsl_train.errors import reason, shown, translated
 from gcsl_train.goal_tokens import GoalTokens
 
@@ -197,6 +197,17 @@ def pick_dtype(asked: config.Dtype, device: torch.device) -> torch.dtype:
     return getattr(torch, asked)
 
 
+def check_rows(model: Any, highest: int, source: Source) -> None:
+    """Raises DataError (65) when the embedding has no row for a token id that prompts or answers hold."""
+    rows = model.get_input_embeddings().weight.shape[0]
+    if highest >= rows:
+        raise DataError(
+            "GT6546",
+            f"the tokenizer of {shown(source.name, limit=80)} gives token id {highest}, but its embedding has {rows} rows; "
+            "use the tokenizer that belongs to the model",
+        )
+
+
 def _file_sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -233,10 +244,23 @@ def _cached(model: str) -> bool:
 
 def _not_loaded(source: Source, what: str, error: Exception) -> GcslError:
     known = translated(error)
-    if refused := foreign.refusal(source.name, source.location, error):
-        return refused
+    if "trust_remote_code" in str(error) or "custom code" in str(error):
+        return DataError(
+            "GT6544",
+            f"{shown(source.name, limit=80)} wants code of its own to be run, which is never done; choose another --model",
+        )
+    if what != "tokenizer" and source.kind == "folder" and _is_pickled(Path(source.location)):
+        return DataError(
+            "GT6545",
+            f"{shown(source.name, limit=80)} has pickled weights only, which can run code; convert them to safetensors",
+        )
     why = (reason(error).strip() or type(error).__name__).splitlines()[0]
     return known or InputError("GT6604", f"cannot load the {what} of {shown(source.name, limit=80)}: {why}")
+
+
+def _is_pickled(folder: Path) -> bool:
+    suffixes = {path.suffix for path in folder.iterdir()}
+    return ".safetensors" not in suffixes and not suffixes.isdisjoint({".bin", ".pt", ".pth"})
 
 
 def _quiet() -> None:

@@ -20,8 +20,10 @@ from gcsl_train.flops import GPUS, gpu_kind
 from gcsl_train.plan import plan
 from gcsl_train.resume import plan_arguments
 from gcsl_train.say import Say
-from gcsl_train.session import load_encoder, load_scale, load_table, total_steps
+from gcsl_train.session import left_out, load_encoder, load_scale, load_table, total_steps
 from gcsl_train.shards import read_manifest
+
+_ITEMS = {"pairs": "pair", "multi-negative": "set", "groups": "group"}
 
 
 def preview(config: Config, *, gpu: str | None, mfu: float, say: Say) -> dict[str, Any]:
@@ -39,6 +41,8 @@ def preview(config: Config, *, gpu: str | None, mfu: float, say: Say) -> dict[st
     table = load_table(config, manifest, encoder, chosen, load_scale(config, manifest))
     if warning := chosen.warning(table.numbers):
         say(warning)
+    if warning := left_out(table):
+        say(warning)
     arguments = plan_arguments(config)
     packs = plan(
         table.lengths, seed=config.run.seed, epoch=0, capacity=config.data.max_length, window=arguments["window"]
@@ -55,8 +59,13 @@ def preview(config: Config, *, gpu: str | None, mfu: float, say: Say) -> dict[st
         supervised=-(-config.data.max_length * supervised // tokens),
         goals=encoder.goals,
     )
-    epoch_flops = takes.costs.step(table.documents.lengths, supervised) if takes.costs else None
+    epoch_flops = None
+    if takes.costs is not None:
+        sizes = (table.documents.lengths, supervised)
+        epoch_flops = takes.costs.step(*sizes) + (chosen.loss.passes - 1) * takes.costs.forward(*sizes)
     return {
+        "item": _ITEMS.get(manifest.kind, "row"),
+        "passes": chosen.loss.passes,
         "examples": table.examples,
         "dropped": table.dropped,
         "filtered": table.filtered,
@@ -97,18 +106,23 @@ def _takes(found: Estimate, kind: str | None, flops: float | None, mfu: float) -
 def as_text(counts: dict[str, Any]) -> str:
     """The counts as lines for people."""
     c, limit = counts, f"{counts['max_length']:,}"
-    parts = [f"{c['dropped']:,} longer than {limit} tokens"] if c["dropped"] else []
+    whole = "" if c["item"] == "row" else f"of {c['item']}s "
+    parts = [f"{c['dropped']:,} {whole}longer than {limit} tokens"] if c["dropped"] else []
     parts += [f"{count:,} {reason}" for reason, count in c["filtered"].items()]
     left_out = f"{', '.join(parts)} are left out, " if parts else "none left out, "
     return (
-        f"examples  {c['examples']:,} ({left_out}the longest has {c['longest']:,})\n"
+        f"examples  {c['examples']:,} ({left_out}the longest {c['item']} has {c['longest']:,})\n"
         f"tokens    {c['tokens']:,} per epoch, {c['supervised_tokens']:,} of them in answers, which are what is learned\n"
         f"packs     {c['packs']:,} per epoch, of up to {limit} tokens; {c['padding']:.1%} of their room stays empty\n"
         f"steps     {c['steps']:,} in all, {c['steps_per_epoch']:,} per epoch, of up to {c['packs_per_step']:,} packs each; "
-        f"about {c['tokens_to_train']:,} tokens go through the model\n"
+        f"about {c['tokens_to_train']:,} tokens to learn from{_reference(c)}\n"
         f"memory    {_memory_line(c)}\n"
         f"time      {_time_line(c)}\n"
     )
+
+
+def _reference(c: dict[str, Any]) -> str:
+    return "" if c["passes"] == 1 else f", in {c['passes']} passes each (the loss asks for them)"
 
 
 def _memory_line(c: dict[str, Any]) -> str:

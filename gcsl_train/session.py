@@ -13,7 +13,6 @@ from gcsl_train import (
     attention,
     checkpoint,
     flops,
-    foreign,
     goal_tokens,
     launch,
     objective,
@@ -126,6 +125,14 @@ def load_validation(
     return table, asked
 
 
+def left_out(table: TokenTable) -> str | None:
+    """A word where more is too long than anybody would leave out knowingly."""
+    share = table.dropped / (table.examples + table.dropped)
+    if share <= _MANY:
+        return None
+    return f"warning: {share:.0%} of the examples are left out; raise --max-length (the longest has {table.longest_seen:,})"
+
+
 def total_steps(config: Config, table: TokenTable) -> int:
     """How many optimizer steps the run takes."""
     return config.run.max_steps or count_steps(table.lengths, epochs=config.run.epochs, **plan_arguments(config))
@@ -165,11 +172,7 @@ def _prepare(
         f"{table.dropped:,} longer than {config.data.max_length} were left out"
         + "".join(f", {count:,} {reason}" for reason, count in table.filtered.items())
     )
-    if (share := table.dropped / (table.examples + table.dropped)) > _MANY:
-        say(
-            f"warning: {share:.0%} of the examples are left out; raise --max-length (the longest has {table.longest_seen:,})"
-        )
-    if warning := chosen.warning(table.numbers):
+    for warning in filter(None, (left_out(table), chosen.warning(table.numbers))):
         say(warning)
     held_out = load_validation(config, manifest, encoder, chosen, scale)
     total = total_steps(config, table)
@@ -185,7 +188,7 @@ def _prepare(
         quantize=config.model.quantize,
         device=accelerator.device,
     )
-    foreign.check_rows(base, table.highest_id(encoder.goals.first if encoder.goals else None), source.name)
+    models.check_rows(base, table.highest_id(encoder.goals.first if encoder.goals else None), source)
     if config.model.gradient_checkpointing:
         models.checkpoint_activations(base)
     rows = encoder.goals if encoder.goals and not encoder.goals.soft else None

@@ -1,5 +1,7 @@
 """The rows of a dataset: every shard checked against the manifest before a parser sees it, then read batch by batch."""
 
+import contextlib
+import hashlib
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -12,14 +14,14 @@ import pyarrow as pa
 from gcsl_data.dataset import manifest as manifests
 from gcsl_data.dataset.goal import Message
 from gcsl_data.dataset.manifest import Manifest, Shard, verified_shard
-from gcsl_data.errors import DataError
-from gcsl_train.arrow_file import batches, is_extended, opened
+from gcsl_data.errors import DataError, reading
 from gcsl_train.goals import embeds_reward
 from gcsl_train.kinds import LAYOUTS, Layout, Number
 
 SPLIT = "train"
-_UNFINISHED = ".incomplete"  # what the name of a folder ends with until the dataset in it is finished
 _RECORD = {"source": "text", "row": "a whole number", "part": "a whole number", "level": "a whole number"}
+_UNFINISHED = ".incomplete"  # what the name of a folder ends with until the dataset in it is finished
+_EXTENSION = b"ARROW:extension:name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ def read_examples(
     schemas: list[pa.Schema] = []
     for path, shard in _verified(folder, manifest, split):
         rows = 0
-        for row in _rows(path, shard, manifest, schemas, with_records=with_records):
+        for row in _rows(path, shard, manifest, schemas, with_records):
             rows += 1
             where = f"{shard.name} row {rows}"
             example = _example(row, layout, needed, where)
@@ -87,9 +89,9 @@ def read_rewards(folder: str | Path, manifest: Manifest) -> np.ndarray:
     """
     found = []
     for path, shard in _verified(folder, manifest, SPLIT):
-        with opened(path, shard) as reader:
+        with _opened(path, shard) as reader:
             _checked_columns(reader.schema, path, manifest)
-            columns = [batch.column("reward") for batch in batches(reader, ["reward"])]
+            columns = [batch.column("reward") for batch in _batches(reader, ["reward"])]
             found += [np.asarray(column.to_numpy(zero_copy_only=False), dtype=np.float64) for column in columns]
     rewards = np.concatenate([np.empty(0), *found])
     return rewards[np.isfinite(rewards)]
@@ -122,23 +124,52 @@ def _with_record(example: Example, row: dict[str, Any], where: str) -> Example:
 
 
 def _rows(
-    path: Path, shard: Shard, manifest: Manifest, schemas: list[pa.Schema], *, with_records: bool
+    path: Path, shard: Shard, manifest: Manifest, schemas: list[pa.Schema], with_records: bool
 ) -> Iterator[dict[str, Any]]:
-    with opened(path, shard) as reader:
+    with _opened(path, shard) as reader:
         names = _checked_columns(reader.schema, path, manifest)
         if with_records:
             names += _checked_record(reader.schema, path)
         if schemas and not reader.schema.equals(schemas[0]):
             raise DataError("GT6541", f"{path} has other columns than the shards before it; build the dataset again")
         schemas.append(reader.schema)
-        for batch in batches(reader, names):
+        for batch in _batches(reader, names):
             yield from batch.to_pylist()
+
+
+def _batches(reader: Any, names: list[str]) -> Iterator[pa.RecordBatch]:
+    """Some columns of every record batch, whose offsets and UTF-8 are right. Raises pa.ArrowInvalid where they are not."""
+    for number in range(reader.num_record_batches):
+        batch = reader.get_batch(number).select(names)
+        batch.validate(full=True)
+        yield batch
+
+
+@contextlib.contextmanager
+def _opened(path: Path, shard: Shard) -> Iterator[Any]:
+    """A reader over the bytes of a shard, out of memory: what is parsed is what was hashed, whoever edits the file meanwhile.
+
+    Raises DataError (65) for what is no Arrow file, or no longer the shard that was verified.
+    """
+    with reading(path):
+        content = path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != shard.sha256:
+        raise DataError("GT6542", f"{path} was changed while it was read; restore it and leave it alone during a run")
+    try:
+        with pa.ipc.open_file(pa.BufferReader(content)) as reader:
+            yield reader
+    except (
+        pa.ArrowException,
+        OSError,
+        UnicodeDecodeError,
+    ) as error:  # a wrong footer is an OSError, a column's name no UTF-8
+        raise DataError("GT6503", f"{path} is not an Arrow IPC file ({error}); build the dataset again") from None
 
 
 def _checked_columns(schema: pa.Schema, path: Path, manifest: Manifest) -> list[str]:
     """The columns to read, after their types were found to be those of the manifest's kind and format."""
     layout, needed = _layout(manifest), _needed(manifest)
-    if foreign := next((field.name for field in schema if is_extended(field)), None):
+    if foreign := next((field.name for field in schema if _is_extended(field)), None):
         raise DataError("GT6543", f"{path}: column {foreign!r} is of an extension type; write plain types only")
     for name in needed:
         if (count := schema.names.count(name)) != 1:
@@ -163,7 +194,7 @@ def _checked_columns(schema: pa.Schema, path: Path, manifest: Manifest) -> list[
 def _checked_record(schema: pa.Schema, path: Path) -> list[str]:
     """The columns that say which record is behind a row, after their types were found to be right."""
     for name, wanted in _RECORD.items():
-        if schema.names.count(name) != 1:
+        if name not in schema.names:
             raise DataError("GT6504", f"{path} has no column {name!r}; build the dataset again")
         found = schema.field(name).type
         if not (_is_text(found) if wanted == "text" else pa.types.is_integer(found)):
@@ -185,6 +216,14 @@ def _needed(manifest: Manifest) -> tuple[str, ...]:
     """The columns that a row cannot do without."""
     needed = _layout(manifest).needed
     return (*needed, "goal") if manifest.fit.form == "token" else needed
+
+
+def _is_extended(field: pa.Field) -> bool:
+    """Whether a column, or anything inside it, is of an extension type: those may run code of their own when read."""
+    kind = field.type
+    inner = [kind.field(number) for number in range(kind.num_fields)]
+    known = isinstance(kind, pa.BaseExtensionType) or _EXTENSION in (field.metadata or {})
+    return known or any(_is_extended(each) for each in inner)
 
 
 def _is_text(kind: pa.DataType) -> bool:

@@ -117,3 +117,14 @@ def test_a_device_is_known_by_its_kind(name: str, flops_per_s: float) -> None:
 def test_what_is_no_known_gpu_has_no_peak() -> None:
     assert flops.gpu_kind("Some CPU") is None
     assert flops.peak(torch.device("cpu"), torch.bfloat16) is None
+
+
+def test_scoring_takes_the_forward_part_of_what_torch_counts() -> None:
+    subject = policy("llama").eval()
+    found = flops.costs(subject.model, subject.head)
+    assert found is not None
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        subject(collate(TABLE, (0, 1, 2)))
+    theirs = sum(c for operation, c in counter.get_flop_counts()["Global"].items() if operation in MATMULS)
+    bare = flops.Costs(body=found.body, head=found.head, adapter=found.adapter, width=0, windows=())
+    assert theirs == bare.forward(TABLE.documents.lengths, int(TABLE.supervised.sum()))

@@ -16,7 +16,7 @@ from .test_processes import start_two
 
 FLAGS = ("--max-length", 192, "--packs-per-step", 3, "--learning-rate", 1e-2)
 EVERY_RUN = [
-    "step", "loss", "tokens", "supervised_tokens", "padding", "lr", "grad_norm", "entropy", "accuracy", *TIMED,
+    "step", "loss", "tokens", "supervised_tokens", "padding", "lr", "grad_norm", "entropy", "token_accuracy", *TIMED,
 ]  # fmt: skip
 OWN = {
     "kl": ["kl"],

@@ -16,7 +16,7 @@ from tests.train.support import command, make_dataset, make_rows, metrics
 SPEED = Speed(tokens_per_s=1000.0, supervised_tokens_per_s=250.0, flops_per_s=4e14, mfu=0.404, peak_memory=2**30)
 REPORT = StepReport(
     step=3, loss=1.5, tokens=800, supervised_tokens=200, padding=0.05, lr=1e-4, grad_norm=0.7, entropy=2.0,
-    accuracy=0.25, speed=SPEED, own={"kl": 0.1},
+    token_accuracy=0.25, speed=SPEED, own={"kl": 0.1},
 )  # fmt: skip
 
 
@@ -87,7 +87,7 @@ def test_without_a_terminal_steps_are_lines_of_json(monkeypatch):
         show(REPORT)
     assert json.loads(lines[0])["step"] == 3
     assert list(json.loads(lines[0])) == [
-        "step", "loss", "tokens", "supervised_tokens", "padding", "lr", "grad_norm", "entropy", "accuracy",
+        "step", "loss", "tokens", "supervised_tokens", "padding", "lr", "grad_norm", "entropy", "token_accuracy",
         "tokens_per_s", "supervised_tokens_per_s", "flops_per_s", "mfu", "peak_memory", "kl",
     ]  # fmt: skip
 

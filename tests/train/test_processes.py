@@ -43,7 +43,7 @@ def test_two_processes_give_the_losses_of_one_from_the_start_and_from_its_checkp
         assert out == f"{tmp_path / name}\n"
         two = metrics(tmp_path / name)
         assert [line["tokens"] for line in two] == [line["tokens"] for line in one]
-        for field in ("loss", "grad_norm", "entropy", "accuracy"):
+        for field in ("loss", "grad_norm", "entropy", "token_accuracy"):
             assert [line[field] for line in two] == pytest.approx([line[field] for line in one], rel=1e-5), field
 
 

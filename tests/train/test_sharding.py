@@ -23,7 +23,7 @@ def sharded(*words, env=SHARDED):
 
 def same(one, two):
     assert [line["tokens"] for line in two] == [line["tokens"] for line in one]
-    for field in ("loss", "grad_norm", "entropy", "accuracy"):
+    for field in ("loss", "grad_norm", "entropy", "token_accuracy"):
         assert [line[field] for line in two] == pytest.approx([line[field] for line in one], rel=1e-5), field
 
 

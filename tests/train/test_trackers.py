@@ -30,7 +30,7 @@ def test_tensorboard_has_every_step_of_a_run_and_of_its_continuation(dataset, mo
     found = scalars(tmp_path / "run" / "tracker" / "words")
     lines = metrics(tmp_path / "run")
     assert [step for step, _ in found["loss"]] == [1, 2, 3]
-    for tag in ("loss", "lr", "tokens_per_s", "accuracy", "padding"):
+    for tag in ("loss", "lr", "tokens_per_s", "token_accuracy", "padding"):
         assert [value for _, value in found[tag]] == pytest.approx([line[tag] for line in lines], rel=1e-6)
     assert "mfu" not in found  # it is not known on a CPU
 
