@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from gcsl_train.head import CHUNK, LogitRule, Product, shaped, unshaped
+from gcsl_train.head import LogitRule, Product, rows_at_once, shaped, unshaped
 
 
 class Divergence(NamedTuple):
@@ -30,13 +30,14 @@ def token_divergence(
     *,
     bias_V: Tensor | None = None,
     rule: LogitRule | None = None,
-    chunk: int = CHUNK,
+    chunk: int | None = None,
 ) -> Divergence:
     """Both divergences between what the frozen head makes of two hidden states, with a gradient for the first alone.
 
     The hidden states and the weight share a floating dtype; the answers are float32. S may be 0.
     """
-    return Divergence(*_Divergence.apply(hidden_SH, reference_SH, weight_VH, bias_V, rule or LogitRule(), chunk))  # type: ignore[misc]
+    chosen = chunk or rows_at_once(hidden_SH.device)
+    return Divergence(*_Divergence.apply(hidden_SH, reference_SH, weight_VH, bias_V, rule or LogitRule(), chosen))  # type: ignore[misc]
 
 
 class _Divergence(torch.autograd.Function):

@@ -18,7 +18,7 @@ from gcsl_train.collate import Batch
 from gcsl_train.config import Config, Quantize
 from gcsl_train.flops import Costs, costs
 from gcsl_train.goal_tokens import GoalTokens
-from gcsl_train.head import CHUNK
+from gcsl_train.head import rows_at_once
 from gcsl_train.policy import Policy
 
 NAME = "gcsl_sizes"
@@ -52,7 +52,13 @@ class Estimate:
 
 
 def estimate(
-    config: Config, source: models.Source, *, dtype: torch.dtype, supervised: int, goals: GoalTokens | None
+    config: Config,
+    source: models.Source,
+    *,
+    device: torch.device,
+    dtype: torch.dtype,
+    supervised: int,
+    goals: GoalTokens | None,
 ) -> Estimate:
     """The memory of training on full packs with so many supervised tokens in each. Raises InputError (66)."""
     with torch.device("meta"):
@@ -75,7 +81,7 @@ def estimate(
         optimizer=_MOMENTS * trained,
         activations=kept,
         # Scores, their softmax and the gradient of them are there at once, in float32.
-        head=3 * 4 * min(CHUNK, supervised) * policy.head.out_features,
+        head=3 * 4 * min(rows_at_once(device), supervised) * policy.head.out_features,
     )
     return Estimate(memory=memory, costs=costs(adapted, policy.head))
 

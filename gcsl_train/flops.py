@@ -2,7 +2,7 @@
 
 Counted is what the mathematics of LoRA training asks for, once: a forward pass, the gradient of activations, the gradient of
 adapter weights. The weight gradient of a frozen base is not computed and not counted (so 4 per weight and token, not 6), nor
-is anything that is computed twice (checkpointed activations, the head's chunks), nor a reference's forward pass. A layer of W
+is anything that is computed twice (checkpointed activations), nor a reference's forward pass. A layer of W
 weights takes 2 W FLOPs per token and pass. Peaks are dense 16-bit figures of the makers' data sheets.
 """
 

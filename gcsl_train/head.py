@@ -1,8 +1,9 @@
 """Per-token log-probabilities out of the language-model head, in chunks, without ever holding all logits.
 
 Every loss starts from these numbers, so the model never computes a loss itself. Only supervised positions are passed in;
-rows are taken `chunk` at a time, logits are accumulated in float32, and the backward pass computes them again instead of
-keeping them. A frozen head gets no V x H gradient. The price is one extra matrix product per row in the backward pass.
+rows are taken `chunk` at a time and logits are accumulated in float32. The gradient of a log-probability with respect to its
+hidden state does not depend on the loss, so it is computed while the logits are there (S x H numbers, kept instead of S x V),
+and the backward pass only scales it. A frozen head gets no V x H gradient; one that is trained has its logits made again.
 
 Shape letters: S supervised positions, C rows of one chunk, H hidden size, V vocabulary.
 """
@@ -15,7 +16,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-CHUNK = 512
+_CHUNKS = {"cpu": 128}  # rows whose logits stay near the cores; a GPU wants larger products
+_CHUNK = 512
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,17 +43,22 @@ def token_logprobs(
     *,
     bias_V: Tensor | None = None,
     rule: LogitRule | None = None,
-    chunk: int = CHUNK,
+    chunk: int | None = None,
 ) -> TokenScores:
     """log p(target) for each row of `hidden_SH`, with gradients for hidden, weight and bias where they ask for one.
 
     `hidden_SH` and `weight_VH` share a floating dtype, `targets_S` is int64; the answers are float32 (top1: bool), never
     reduced. S may be 0. The softmax runs over the whole vocabulary.
     """
-    if rule is None:
-        rule = LogitRule()
-    logp_S, entropy_S, top1_S = _TokenLogprobs.apply(hidden_SH, weight_VH, bias_V, targets_S, rule, chunk)  # type: ignore[misc]
+    chosen = chunk or rows_at_once(hidden_SH.device)
+    parts = _TokenLogprobs.apply(hidden_SH, weight_VH, bias_V, targets_S, rule or LogitRule(), chosen)
+    logp_S, entropy_S, top1_S = parts  # type: ignore[misc]
     return TokenScores(logp_S, entropy_S, top1_S)
+
+
+def rows_at_once(device: torch.device) -> int:
+    """How many rows of logits are made at a time."""
+    return _CHUNKS.get(device.type, _CHUNK)
 
 
 class _TokenLogprobs(torch.autograd.Function):
@@ -65,52 +72,76 @@ class _TokenLogprobs(torch.autograd.Function):
         rule: LogitRule,
         chunk: int,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        ctx.save_for_backward(hidden_SH, weight_VH, bias_V, targets_S)
-        ctx.rule, ctx.chunk = rule, chunk
         rows = hidden_SH.shape[0]
         logp_S = torch.empty(rows, dtype=torch.float32, device=hidden_SH.device)
         entropy_S = torch.empty_like(logp_S)
         top1_S = torch.empty(rows, dtype=torch.bool, device=hidden_SH.device)
+        need_hidden, need_weight, need_bias = ctx.needs_input_grad[:3]
+        slope_SH = torch.empty_like(hidden_SH, dtype=torch.float32) if need_hidden else None
         product = Product(weight_VH)
         for at in range(0, rows, chunk):
             part = slice(at, at + chunk)
             logits_CV = shaped(product.scores(hidden_SH[part], bias_V), rule)
-            lse_C = torch.logsumexp(logits_CV, dim=-1)
-            targets_C1 = targets_S[part, None]
-            logp_S[part] = logits_CV.gather(1, targets_C1).squeeze(1) - lse_C
-            top1_S[part] = logits_CV.argmax(dim=-1) == targets_S[part]
-            probs_CV = torch.exp(logits_CV - lse_C[:, None])
-            entropy_S[part] = lse_C - (probs_CV * logits_CV).sum(dim=-1)
+            largest_C1, first_C1 = logits_CV.max(dim=-1, keepdim=True)
+            top1_S[part] = first_C1.squeeze(1) == targets_S[part]
+            factor_CV = _factor(logits_CV, rule)
+            logits_CV -= largest_C1  # in place, as below: the time goes into memory, not into arithmetic
+            at_target_C = logits_CV.gather(1, targets_S[part, None]).squeeze(1)
+            p_CV = logits_CV.exp()
+            sum_C = p_CV.sum(dim=-1)
+            lse_C = sum_C.log()
+            logp_S[part] = at_target_C - lse_C
+            entropy_S[part] = lse_C - torch.linalg.vecdot(p_CV, logits_CV) / sum_C
+            if slope_SH is not None:
+                slope_SH[part] = product.back(_slope(p_CV, sum_C, targets_S[part], factor_CV))
         ctx.mark_non_differentiable(entropy_S, top1_S)
+        ctx.rule, ctx.chunk = rule, chunk
+        ctx.save_for_backward(
+            slope_SH, *((hidden_SH, weight_VH, bias_V, targets_S) if need_weight or need_bias else ())
+        )
         return logp_S, entropy_S, top1_S
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         grad_logp_S = grads[0]
-        hidden_SH, weight_VH, bias_V, targets_S = ctx.saved_tensors
-        rule: LogitRule = ctx.rule
-        need_hidden, need_weight, need_bias = ctx.needs_input_grad[:3]
-        grad_hidden_SH = torch.zeros_like(hidden_SH) if need_hidden else None
-        grad_weight_VH = torch.zeros_like(weight_VH, dtype=torch.float32) if need_weight else None
-        grad_bias_V = torch.zeros_like(bias_V, dtype=torch.float32) if need_bias else None
-        product = Product(weight_VH)
-        for at in range(0, hidden_SH.shape[0], ctx.chunk):
-            part = slice(at, at + ctx.chunk)
-            logits_CV = shaped(product.scores(hidden_SH[part], bias_V), rule)
-            # d logp / d logit = onehot(target) - softmax
-            grad_CV = -torch.softmax(logits_CV, dim=-1)
-            grad_CV[torch.arange(grad_CV.shape[0], device=grad_CV.device), targets_S[part]] += 1.0
-            grad_CV *= grad_logp_S[part, None]
-            grad_CV = unshaped(grad_CV, logits_CV, rule)
-            if grad_hidden_SH is not None:
-                grad_hidden_SH[part] = product.back(grad_CV)
-            if grad_weight_VH is not None:
-                grad_weight_VH += grad_CV.t() @ hidden_SH[part].float()
-            if grad_bias_V is not None:
-                grad_bias_V += grad_CV.sum(dim=0)
-        weight_grad = None if grad_weight_VH is None else grad_weight_VH.to(weight_VH.dtype)
-        bias_grad = None if grad_bias_V is None else grad_bias_V.to(bias_V.dtype)
-        return grad_hidden_SH, weight_grad, bias_grad, None, None, None
+        slope_SH, *head = ctx.saved_tensors
+        grad_hidden_SH = None if slope_SH is None else slope_SH * grad_logp_S[:, None]
+        grad_weight_VH, grad_bias_V = _head_gradients(ctx, grad_logp_S, *head) if head else (None, None)
+        return grad_hidden_SH, grad_weight_VH, grad_bias_V, None, None, None
+
+
+def _slope(p_CV: Tensor, sum_C: Tensor, targets_C: Tensor, factor_CV: Tensor | float) -> Tensor:
+    """d log p(target) / d raw score, in the place of `p_CV`: onehot(target) - softmax, times how scores become logits."""
+    slope_CV = p_CV.mul_((-1 / sum_C)[:, None])
+    slope_CV[torch.arange(len(targets_C), device=targets_C.device), targets_C] += 1.0
+    return slope_CV if isinstance(factor_CV, float) and factor_CV == 1.0 else slope_CV.mul_(factor_CV)
+
+
+def _factor(logits_CV: Tensor, rule: LogitRule) -> Tensor | float:
+    """d logit / d raw score, as the family shapes them."""
+    return rule.scale if rule.softcap is None else (1.0 - (logits_CV / rule.softcap) ** 2) * rule.scale
+
+
+def _head_gradients(
+    ctx: Any, grad_logp_S: Tensor, hidden_SH: Tensor, weight_VH: Tensor, bias_V: Tensor | None, targets_S: Tensor
+) -> tuple[Tensor | None, Tensor | None]:
+    """The gradients of a trained head, in float32 until the end."""
+    _, need_weight, need_bias = ctx.needs_input_grad[:3]
+    grad_weight_VH = torch.zeros_like(weight_VH, dtype=torch.float32) if need_weight else None
+    grad_bias_V = torch.zeros_like(bias_V, dtype=torch.float32) if need_bias and bias_V is not None else None
+    product = Product(weight_VH)
+    for at in range(0, hidden_SH.shape[0], ctx.chunk):
+        part = slice(at, at + ctx.chunk)
+        logits_CV = shaped(product.scores(hidden_SH[part], bias_V), ctx.rule)
+        factor_CV = _factor(logits_CV, ctx.rule)
+        p_CV = torch.softmax(logits_CV, dim=-1)
+        grad_CV = _slope(p_CV, torch.ones_like(grad_logp_S[part]), targets_S[part], factor_CV) * grad_logp_S[part, None]
+        if grad_weight_VH is not None:
+            grad_weight_VH += grad_CV.t() @ hidden_SH[part].float()
+        if grad_bias_V is not None:
+            grad_bias_V += grad_CV.sum(dim=0)
+    weight_grad = None if grad_weight_VH is None else grad_weight_VH.to(weight_VH.dtype)
+    return weight_grad, None if grad_bias_V is None or bias_V is None else grad_bias_V.to(bias_V.dtype)
 
 
 class Product:
@@ -133,9 +164,10 @@ class Product:
 
     def back(self, grad_CV: Tensor) -> Tensor:
         """The gradient of the hidden states out of that of the raw scores."""
-        if self.narrow:
-            return torch.mm(grad_CV.to(self.weight_VH.dtype), self.weight_VH, out_dtype=torch.float32)
-        return grad_CV @ self.weight_VH
+        if not self.narrow:
+            return grad_CV @ self.weight_VH
+        lift = 1024.0 if self.weight_VH.dtype == torch.float16 else 1.0  # or unlikely words would vanish
+        return torch.mm((grad_CV * lift).to(self.weight_VH.dtype), self.weight_VH, out_dtype=torch.float32) / lift
 
 
 def shaped(scores_CV: Tensor, rule: LogitRule) -> Tensor:

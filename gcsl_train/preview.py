@@ -55,6 +55,7 @@ def preview(config: Config, *, gpu: str | None, mfu: float, say: Say) -> dict[st
     takes = estimate(
         config,
         source,
+        device=device,
         dtype=models.pick_dtype(config.model.dtype, device),
         supervised=-(-config.data.max_length * supervised // tokens),
         goals=encoder.goals,

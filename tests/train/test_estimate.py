@@ -15,6 +15,7 @@ from tests.train.support import command, make_dataset, make_model, make_rows, ma
 
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
 LENGTH, SUPERVISED = 64, 20
+CPU = torch.device("cpu")
 
 
 def settings(model, **flags):
@@ -44,7 +45,9 @@ def really_kept(model, dtype):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_activations_are_those_that_a_real_pack_keeps(family, dtype, tmp_path):
     model = make_model(tmp_path / "model", family=family)
-    found = estimate.estimate(settings(model), models.find(str(model)), dtype=dtype, supervised=SUPERVISED, goals=None)
+    found = estimate.estimate(
+        settings(model), models.find(str(model)), device=CPU, dtype=dtype, supervised=SUPERVISED, goals=None
+    )
     assert found.memory.activations == really_kept(model, dtype)
 
 
@@ -52,7 +55,7 @@ def test_weights_gradients_and_moments_are_those_of_a_run(model, tmp_path):
     dataset = make_dataset(tmp_path / "data", make_rows(24))
     assert command(dataset, "--model", model, "--out", tmp_path / "run", "--max-steps", 1, "--max-length", LENGTH) == 0
     memory = estimate.estimate(
-        settings(model), models.find(str(model)), dtype=torch.float32, supervised=SUPERVISED, goals=None
+        settings(model), models.find(str(model)), device=CPU, dtype=torch.float32, supervised=SUPERVISED, goals=None
     ).memory
 
     def size(path):
@@ -72,7 +75,9 @@ def test_activations_grow_with_the_pack_and_shrink_with_checkpointing(model):
 
     def activations(**flags):
         chosen = settings(model, **flags)
-        return estimate.estimate(chosen, source, dtype=torch.float32, supervised=8, goals=None).memory.activations
+        return estimate.estimate(
+            chosen, source, device=CPU, dtype=torch.float32, supervised=8, goals=None
+        ).memory.activations
 
     once = activations()
     assert 1.9 * once < activations(**{"max-length": 2 * LENGTH}) < 2.1 * once
