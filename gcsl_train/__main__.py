@@ -12,8 +12,9 @@ from typing import Annotated, Any
 
 import typer
 
-from gcsl_data.errors import GcslError, UsageError, one_line
+from gcsl_data.errors import UsageError
 from gcsl_train import __version__
+from gcsl_train.exits import failed
 
 VERBS = ("train", "plan", "generate", "evaluate", "merge")
 TRACEBACK = "GCSL_TRACEBACK"
@@ -203,7 +204,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return int(app(args=_with_verb(words), prog_name="gcsl-train", standalone_mode=False) or 0)
     except BaseException as error:
-        return _failed(error, traceback=traceback)
+        return failed(error, traceback=traceback, say=_say)
 
 
 def _with_verb(words: list[str]) -> list[str]:
@@ -216,38 +217,6 @@ def _with_verb(words: list[str]) -> list[str]:
         if "did you mean" in (hint := nearest(words[0], list(VERBS))):
             raise UsageError("GT0220", f"no command {words[0]!r}; {hint} (nor is there a dataset of that name)")
     return ["train", *words]
-
-
-def _failed(error: BaseException, *, traceback: bool) -> int:
-    """Print the one line of an error and give its exit status."""
-    if isinstance(error, SystemExit):
-        return int(error.code or 0)
-    if isinstance(error, KeyboardInterrupt):
-        return 130
-    if isinstance(error, BrokenPipeError):
-        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - or the interpreter complains while it exits
-        return 141
-    if type(error).__name__ == "NoArgsIsHelpError":  # its message is the whole help
-        print(error.format_message(), file=sys.stderr)  # type: ignore[attr-defined]
-        return 2
-    if hasattr(error, "format_message"):  # typer's own errors; where their class lives differs between versions
-        error = UsageError("GT0200", f"{error.format_message()} (see --help)")  # type: ignore[attr-defined]
-    if type(error).__name__ == "Stopped":
-        _say(one_line(str(error)))
-        return error.status  # type: ignore[attr-defined]
-    if not isinstance(error, GcslError):
-        from gcsl_train.errors import internal, translated
-
-        known = translated(error)
-        if known is None and traceback:
-            import traceback as tracebacks
-
-            tracebacks.print_exception(error)
-        error = known or internal(error)
-    # All processes meet the same wrong input: one per machine says so. Trouble of its own each process reports itself.
-    if os.environ.get("LOCAL_RANK", "0") == "0" or error.exit_status in (70, 71):
-        print(error, file=sys.stderr)
-    return error.exit_status
 
 
 def _config(given: dict[str, Any]) -> Any:

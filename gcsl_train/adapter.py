@@ -19,6 +19,7 @@ from gcsl_train.goals import GoalBook
 from gcsl_train.reward_embedding import RewardEmbedding
 from gcsl_train.runfolder import RunFolder
 from gcsl_train.tokens import Encoder
+from gcsl_train.weights import weights_sha256
 
 
 def write(folder: Path, model: Any, weights: Files, *, book: GoalBook, base: str, encoder: Encoder, loss: str) -> None:
@@ -107,7 +108,7 @@ def base_of(run: RunFolder, model: str | None) -> models.Source:
             raise UsageError("GT0216", f"the base model {recorded['name']} is a local file; say where with --model")
         model = recorded["name"]
     source = models.find(str(model))
-    if models.weights_sha256(source) != recorded["sha256"]:
+    if weights_sha256(source) != recorded["sha256"]:
         raise DataError("GT6520", f"{source.name} is not the {recorded['name']} that {run.path} was trained on")
     return source
 

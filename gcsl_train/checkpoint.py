@@ -123,8 +123,7 @@ def read(path: Path) -> Saved:
 
 def newest(parent: Path) -> Path | None:
     """The checkpoint with the highest step, unread; None when there is none."""
-    found = _numbered(parent)
-    return found[-1][1] if found else None
+    return next((path for _, path in reversed(_numbered(parent))), None)
 
 
 def drop_after(parent: Path, step: int) -> None:

@@ -71,7 +71,11 @@ class Loop:
         Raises TrainingError (70) before the weights change when a loss or gradient is not finite, and Stopped after a
         checkpoint when a signal asked for it.
         """
-        stored = self._stored_reference()
+        stored = None
+        if self.config.run.store_reference:
+            path = self.run_folder.reference if self.saved else None
+            stored = path and reference.read(path, self.table, self.objective.loss, self.fingerprint, say=self.say)
+            stored = stored or self._reference()
         sharding.settle(self.model)
         signals.defer()
         position = self._resume()
@@ -147,7 +151,7 @@ class Loop:
         sums = sums.over_ranks(self.accelerator)
         if not math.isfinite(sums.loss):
             suspects = self._all_suspects(suspects)
-        norm, lr = self._update(step, sums.loss / divisor, suspects or self._names(members))
+        norm, lr = self._update(step, sums.loss / divisor, suspects or self.table.names_of(members))
         lengths = self.table.documents.lengths[self.table.documents_of(members)]
         flops = self.costs.step(lengths, supervised) if self.costs else None
         report = StepReport(
@@ -247,19 +251,9 @@ class Loop:
         meter.evaluated(found)
         self.stopwatch.start()
 
-    def _names(self, members: Sequence[int]) -> list[str]:
-        """The ids of the rows of these items, each once."""
-        return list(dict.fromkeys(self.table.names[d] for member in members for d in self.table.members(member)))
-
-    def _stored_reference(self) -> reference.Stored | None:
-        """The reference's log-probabilities, where they are to be stored: those of the run that is resumed, or new ones."""
-        if not self.config.run.store_reference:
-            return None
-        loss, path = self.objective.loss, self.run_folder.reference
-        if self.saved and (stored := reference.read(path, self.table, loss, self.fingerprint, say=self.say)):
-            return stored
+    def _reference(self) -> reference.Stored:
         self.say("computing the reference of all answers ...")
-        capacity = self.config.data.max_length
+        loss, capacity = self.objective.loss, self.config.data.max_length
         return reference.compute(self.table, self.policy, loss, capacity=capacity, accelerator=self.accelerator)
 
     @property

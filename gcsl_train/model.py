@@ -4,7 +4,6 @@ A model is a hub id, a folder or a .gguf file. What a run records is its name an
 this machine. Only safetensors and GGUF are read; nothing is unpickled, no remote code is trusted.
 """
 
-import hashlib
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -57,11 +56,11 @@ def load_tokenizer(source: Source) -> Any:
     """The tokenizer that belongs to the model. Raises InputError (66) when it cannot be found."""
     from transformers import AutoTokenizer
 
-    _quiet()
+    quiet()
     try:
         return AutoTokenizer.from_pretrained(**source.arguments)
     except (OSError, ValueError, KeyError) as error:
-        raise _not_loaded(source, "tokenizer", error) from None
+        raise not_loaded(source, "tokenizer", error) from None
 
 
 def load_model(
@@ -78,7 +77,7 @@ def load_model(
     """
     from transformers import AutoModelForCausalLM
 
-    _quiet()
+    quiet()
     options: dict[str, Any] = {} if source.kind == "gguf" else {"use_safetensors": True}
     if quantize != "none":
         check_quantize(source, quantize)
@@ -88,7 +87,7 @@ def load_model(
             **source.arguments, **options, dtype=dtype, attn_implementation=attention
         )
     except (OSError, ValueError, KeyError) as error:
-        raise _not_loaded(source, "model", error) from None
+        raise not_loaded(source, "model", error) from None
     for module in model.modules() if quantize != "none" else ():
         # On some CPUs bitsandbytes repacks weights for inference, after which training rounds in another way.
         if hasattr(module, "support_avx512bf16_for_cpu"):
@@ -105,12 +104,12 @@ def empty_model(source: Source, *, dtype: torch.dtype, attention: str) -> Any:
     """The model without its weights, on whatever device is the default. Raises InputError (66)."""
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    _quiet()
+    quiet()
     try:
         config = AutoConfig.from_pretrained(**source.arguments)
         model = AutoModelForCausalLM.from_config(config, dtype=dtype, attn_implementation=attention)
     except (OSError, ValueError, KeyError) as error:
-        raise _not_loaded(source, "configuration", error) from None
+        raise not_loaded(source, "configuration", error) from None
     model.name_or_path = source.name
     return model
 
@@ -135,20 +134,6 @@ def _four_bits(dtype: torch.dtype) -> Any:
     return BitsAndBytesConfig(
         load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype
     )
-
-
-def weights_sha256(source: Source) -> str:
-    """SHA-256 of the .gguf file, or over the names and hashes of the model's safetensors files (sorted by name).
-
-    Weights of a hub model that are not here yet are fetched. Raises InputError (66) when they cannot be.
-    """
-    folder = Path(source.location)
-    if source.file is not None:
-        return _file_sha256(folder / source.file)
-    digest = hashlib.sha256()
-    for path in sorted(_hub_weights(source) if source.kind == "hub" else folder.glob("*.safetensors")):
-        digest.update(f"{path.name} {_file_sha256(path)}\n".encode())
-    return digest.hexdigest()
 
 
 def add_lora(model: Any, settings: config.Lora, *, name: str, seed: int, goals: GoalTokens | None = None) -> Any:
@@ -208,29 +193,6 @@ def check_rows(model: Any, highest: int, source: Source) -> None:
         )
 
 
-def _file_sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _hub_weights(source: Source) -> list[Path]:
-    """The safetensors files of a hub model, in the hub's cache: one file, or the shards that its index names."""
-    from transformers.utils import hub
-
-    _quiet()
-    optional: dict[str, Any] = {
-        "_raise_exceptions_for_missing_entries": False,
-        "_raise_exceptions_for_connection_errors": False,
-    }
-    try:
-        if single := hub.cached_file(source.location, "model.safetensors", **optional):
-            return [Path(single)]
-        index = hub.cached_file(source.location, "model.safetensors.index.json")
-        return [Path(shard) for shard in hub.get_checkpoint_shard_files(source.location, index)[0]]
-    except (OSError, ValueError, KeyError) as error:
-        raise _not_loaded(source, "weights", error) from None
-
-
 def _cached(model: str) -> bool:
     """Whether a hub id is in the cache. A few old ones have no owner; the network is not asked for what looks like a typo."""
     from huggingface_hub import try_to_load_from_cache
@@ -242,7 +204,8 @@ def _cached(model: str) -> bool:
         return False
 
 
-def _not_loaded(source: Source, what: str, error: Exception) -> GcslError:
+def not_loaded(source: Source, what: str, error: Exception) -> GcslError:
+    """The error for a part of a model that a library could not load, with a reason that people can use."""
     known = translated(error)
     if "trust_remote_code" in str(error) or "custom code" in str(error):
         return DataError(
@@ -263,7 +226,7 @@ def _is_pickled(folder: Path) -> bool:
     return ".safetensors" not in suffixes and not suffixes.isdisjoint({".bin", ".pt", ".pth"})
 
 
-def _quiet() -> None:
+def quiet() -> None:
     """No progress bars and no advice from the libraries: a run prints its own lines."""
     from transformers.utils import logging
 

@@ -17,10 +17,10 @@ from gcsl_train.config import Config
 from gcsl_train.errors import nearest
 from gcsl_train.estimate import Estimate, estimate
 from gcsl_train.flops import GPUS, gpu_kind
+from gcsl_train.loading import left_out, load_encoder, load_scale, load_table, total_steps
 from gcsl_train.plan import plan
 from gcsl_train.resume import plan_arguments
 from gcsl_train.say import Say
-from gcsl_train.session import left_out, load_encoder, load_scale, load_table, total_steps
 from gcsl_train.shards import read_manifest
 
 _ITEMS = {"pairs": "pair", "multi-negative": "set", "groups": "group"}

@@ -1,8 +1,5 @@
 """The rows of a dataset: every shard checked against the manifest before a parser sees it, then read batch by batch."""
 
-import contextlib
-import hashlib
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,14 +11,12 @@ import pyarrow as pa
 from gcsl_data.dataset import manifest as manifests
 from gcsl_data.dataset.goal import Message
 from gcsl_data.dataset.manifest import Manifest, Shard, verified_shard
-from gcsl_data.errors import DataError, reading
-from gcsl_train.goals import embeds_reward
-from gcsl_train.kinds import LAYOUTS, Layout, Number
+from gcsl_data.errors import DataError
+from gcsl_train.arrow_file import batches, checked_columns, checked_record, layout_of, needed_columns, opened
+from gcsl_train.kinds import Layout
 
 SPLIT = "train"
-_RECORD = {"source": "text", "row": "a whole number", "part": "a whole number", "level": "a whole number"}
 _UNFINISHED = ".incomplete"  # what the name of a folder ends with until the dataset in it is finished
-_EXTENSION = b"ARROW:extension:name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +62,7 @@ def read_examples(
     All shards are verified before the first row comes. Raises DataError (65) for a shard that is damaged, of another
     schema, or holds a null or a number that cannot be used; it names the shard and the row.
     """
-    layout, needed = _layout(manifest), _needed(manifest)
+    layout, needed = layout_of(manifest), needed_columns(manifest)
     schemas: list[pa.Schema] = []
     for path, shard in _verified(folder, manifest, split):
         rows = 0
@@ -89,9 +84,9 @@ def read_rewards(folder: str | Path, manifest: Manifest) -> np.ndarray:
     """
     found = []
     for path, shard in _verified(folder, manifest, SPLIT):
-        with _opened(path, shard) as reader:
-            _checked_columns(reader.schema, path, manifest)
-            columns = [batch.column("reward") for batch in _batches(reader, ["reward"])]
+        with opened(path, shard) as reader:
+            checked_columns(reader.schema, path, manifest)
+            columns = [batch.column("reward") for batch in batches(reader, ["reward"])]
             found += [np.asarray(column.to_numpy(zero_copy_only=False), dtype=np.float64) for column in columns]
     rewards = np.concatenate([np.empty(0), *found])
     return rewards[np.isfinite(rewards)]
@@ -126,123 +121,15 @@ def _with_record(example: Example, row: dict[str, Any], where: str) -> Example:
 def _rows(
     path: Path, shard: Shard, manifest: Manifest, schemas: list[pa.Schema], with_records: bool
 ) -> Iterator[dict[str, Any]]:
-    with _opened(path, shard) as reader:
-        names = _checked_columns(reader.schema, path, manifest)
+    with opened(path, shard) as reader:
+        names = checked_columns(reader.schema, path, manifest)
         if with_records:
-            names += _checked_record(reader.schema, path)
+            names += checked_record(reader.schema, path)
         if schemas and not reader.schema.equals(schemas[0]):
             raise DataError("GT6541", f"{path} has other columns than the shards before it; build the dataset again")
         schemas.append(reader.schema)
-        for batch in _batches(reader, names):
+        for batch in batches(reader, names):
             yield from batch.to_pylist()
-
-
-def _batches(reader: Any, names: list[str]) -> Iterator[pa.RecordBatch]:
-    """Some columns of every record batch, whose offsets and UTF-8 are right. Raises pa.ArrowInvalid where they are not."""
-    for number in range(reader.num_record_batches):
-        batch = reader.get_batch(number).select(names)
-        batch.validate(full=True)
-        yield batch
-
-
-@contextlib.contextmanager
-def _opened(path: Path, shard: Shard) -> Iterator[Any]:
-    """A reader over the bytes of a shard, out of memory: what is parsed is what was hashed, whoever edits the file meanwhile.
-
-    Raises DataError (65) for what is no Arrow file, or no longer the shard that was verified.
-    """
-    with reading(path):
-        content = path.read_bytes()
-    if hashlib.sha256(content).hexdigest() != shard.sha256:
-        raise DataError("GT6542", f"{path} was changed while it was read; restore it and leave it alone during a run")
-    try:
-        with pa.ipc.open_file(pa.BufferReader(content)) as reader:
-            yield reader
-    except (
-        pa.ArrowException,
-        OSError,
-        UnicodeDecodeError,
-    ) as error:  # a wrong footer is an OSError, a column's name no UTF-8
-        raise DataError("GT6503", f"{path} is not an Arrow IPC file ({error}); build the dataset again") from None
-
-
-def _checked_columns(schema: pa.Schema, path: Path, manifest: Manifest) -> list[str]:
-    """The columns to read, after their types were found to be those of the manifest's kind and format."""
-    layout, needed = _layout(manifest), _needed(manifest)
-    if foreign := next((field.name for field in schema if _is_extended(field)), None):
-        raise DataError("GT6543", f"{path}: column {foreign!r} is of an extension type; write plain types only")
-    for name in needed:
-        if (count := schema.names.count(name)) != 1:
-            found = f"{count} columns" if count else "no column"
-            raise DataError("GT6504", f"{path} has {found} {name!r}; build the dataset again")
-    fits = _is_text if manifest.format == "text" else _is_messages
-    for name in ("prompt", *layout.responses):
-        found = schema.field(name).type
-        inner = found.value_type if name == layout.several and _is_list(found) else found
-        if not fits(inner) or (name == layout.several and not _is_list(found)):
-            raise DataError("GT6504", f"{path}: column {name!r} is {found}, but the manifest says {manifest.format}")
-    optional = [name for name in ("goal", *layout.numbers) if name in schema.names and name not in needed]
-    for name in (*needed, *optional):
-        found = schema.field(name).type
-        if name in ("id", "goal", layout.group) and not _is_text(found):
-            raise DataError("GT6504", f"{path}: column {name!r} is {found}, expected text")
-        if name in layout.numbers and not _is_number(found):
-            raise DataError("GT6504", f"{path}: column {name!r} is {found}, expected a number")
-    return [*needed, *optional]
-
-
-def _checked_record(schema: pa.Schema, path: Path) -> list[str]:
-    """The columns that say which record is behind a row, after their types were found to be right."""
-    for name, wanted in _RECORD.items():
-        if name not in schema.names:
-            raise DataError("GT6504", f"{path} has no column {name!r}; build the dataset again")
-        found = schema.field(name).type
-        if not (_is_text(found) if wanted == "text" else pa.types.is_integer(found)):
-            raise DataError("GT6504", f"{path}: column {name!r} is {found}, expected {wanted}")
-    return list(_RECORD)
-
-
-def _layout(manifest: Manifest) -> Layout:
-    """The layout of the manifest's kind, with the reward among its numbers where that is to be embedded."""
-    layout = LAYOUTS[manifest.kind]
-    return (
-        replace(layout, numbers={**layout.numbers, "reward": Number(holds=math.isfinite, wanted="a finite number")})
-        if embeds_reward(manifest)
-        else layout
-    )
-
-
-def _needed(manifest: Manifest) -> tuple[str, ...]:
-    """The columns that a row cannot do without."""
-    needed = _layout(manifest).needed
-    return (*needed, "goal") if manifest.fit.form == "token" else needed
-
-
-def _is_extended(field: pa.Field) -> bool:
-    """Whether a column, or anything inside it, is of an extension type: those may run code of their own when read."""
-    kind = field.type
-    inner = [kind.field(number) for number in range(kind.num_fields)]
-    known = isinstance(kind, pa.BaseExtensionType) or _EXTENSION in (field.metadata or {})
-    return known or any(_is_extended(each) for each in inner)
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
-
-
-def _is_number(kind: pa.DataType) -> bool:
-    return pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind)
-
-
-def _is_list(kind: pa.DataType) -> bool:
-    return pa.types.is_list(kind) or pa.types.is_large_list(kind)
-
-
-def _is_messages(kind: pa.DataType) -> bool:
-    if not _is_list(kind) or not pa.types.is_struct(kind.value_type):
-        return False
-    fields = {field.name: field.type for field in kind.value_type}
-    return all(name in fields and _is_text(fields[name]) for name in ("role", "content"))
 
 
 def _example(row: dict[str, Any], layout: Layout, needed: tuple[str, ...], where: str) -> Example:

@@ -99,6 +99,10 @@ class TokenTable:
         """The documents of some items, in their order."""
         return [document for item in pack for document in self.members(item)]
 
+    def names_of(self, pack: Sequence[int]) -> list[str]:
+        """The ids of the rows of some items, each once."""
+        return list(dict.fromkeys(self.names[document] for document in self.documents_of(pack)))
+
     def prompt(self, document: int) -> np.ndarray:
         """The token ids of a document's prompt."""
         return self.documents[document][: self.prompt_lengths[document]]

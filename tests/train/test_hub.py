@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from gcsl_train.model import find, weights_sha256
+from gcsl_train.model import find
+from gcsl_train.weights import weights_sha256
 
 OWNER = {"tiny": "owner/tiny", "sharded": "owner/sharded", "ownerless": "ownerless"}
 
