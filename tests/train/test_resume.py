@@ -161,7 +161,7 @@ def test_on_one_process_then_two_then_one_it_is_the_run_on_one(dataset, model, t
     assert command(*parts, "--max-steps", 9) == 0
     one, two = (metrics(tmp_path / name) for name in ("one", "parts"))
     assert [line["tokens"] for line in two] == [line["tokens"] for line in one]
-    for field in ("loss", "grad_norm", "entropy", "accuracy"):
+    for field in ("loss", "grad_norm", "entropy", "token_accuracy"):
         assert [line[field] for line in two] == pytest.approx([line[field] for line in one], rel=1e-6), field
     state = json.loads((tmp_path / "parts" / "checkpoints" / "step-9" / "state.json").read_text())
     assert state["step"] == 9
