@@ -206,7 +206,10 @@ class Loop:
         """Dropout is a function of the pack's place in the plan, so it does not depend on the number of ranks."""
         world, rank = self.accelerator.num_processes, self.accelerator.process_index
         place = [self.config.run.seed, step, number * world + rank]
-        torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1, np.uint64)[0]))
+        seed = int(np.random.SeedSequence(place).generate_state(1, np.uint64)[0])
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed writes down a stack each time where CUDA sleeps
+        if torch.cuda.is_available():
+            torch.cuda.manual_seed(seed)
 
     def _all_suspects(self, suspects: list[str]) -> list[str]:
         from accelerate.utils import gather_object
