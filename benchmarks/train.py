@@ -46,7 +46,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         prepare(work, given)
-        settings = ["ours", "packed", "padded"]
+        settings = ["ours", "ours-compiled", "packed", "padded"]
         if torch.cuda.is_available() and find_spec("liger_kernel"):
             settings += ["packed-liger", "padded-liger"]
         best: dict[str, dict[str, float]] = {}
@@ -120,7 +120,7 @@ def worker(setting: str, work: Path) -> dict[str, float]:
 
 def measure(setting: str, work: Path, given: argparse.Namespace) -> dict[str, float]:
     """Tokens per second after the first steps, MFU where the device's peak is known, and the most memory (bytes)."""
-    lines = ours(work, given) if setting == "ours" else theirs(setting, work, given)
+    lines = ours(setting, work, given) if setting.startswith("ours") else theirs(setting, work, given)
     rest = lines[WARM:]
     seconds, tokens = sum(line["seconds"] for line in rest), sum(line["tokens"] for line in rest)
     cuda = torch.cuda.is_available()
@@ -141,7 +141,7 @@ def mfu(work: Path, flops_per_s: float, given: argparse.Namespace) -> float:
     return flops_per_s / peak if peak else 0.0
 
 
-def ours(work: Path, given: argparse.Namespace) -> list[dict[str, float]]:
+def ours(setting: str, work: Path, given: argparse.Namespace) -> list[dict[str, float]]:
     from gcsl_train.__main__ import main as train
 
     out = work / f"ours-{time.time_ns()}"
@@ -156,6 +156,8 @@ def ours(work: Path, given: argparse.Namespace) -> list[dict[str, float]]:
         given.dtype,
     ]
     words = [work / "data", "--model", work / "model", "--out", out, *flags, "--schedule", "constant", "--warmup", 0]
+    if setting == "ours-compiled":
+        words += ["--set", "model.kernels=compiled"]
     status = train([*map(str, words), "--epochs", "1000", "--save-every", "1000000"])
     if status:
         sys.exit(status)

@@ -18,6 +18,7 @@ from gcsl_train.errors import nearest
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 Schedule = Literal["cosine", "linear", "constant"]
 Quantize = Literal["none", "4bit"]
+Kernels = Literal["torch", "compiled"]
 Progress = Literal["auto", "bar", "plain", "json", "none"]
 
 
@@ -34,12 +35,14 @@ class Data:
 class Model:
     """The base model: a hub id, a folder or a .gguf file; its dtype (auto: bfloat16 on CUDA, float32 elsewhere).
 
-    `quantize` 4bit keeps the frozen weights in four bits (NF4, QLoRA), which takes bitsandbytes.
+    `quantize` 4bit keeps the frozen weights in four bits (NF4, QLoRA), which takes bitsandbytes. `kernels` compiled makes one
+    kernel of what the head computes of its logits, which takes a compiler.
     """
 
     name: str
     dtype: Dtype = "auto"
     quantize: Quantize = "none"
+    kernels: Kernels = "torch"
     gradient_checkpointing: bool = False
 
 

@@ -16,6 +16,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from gcsl_train import rows
+from gcsl_train.config import Kernels
+
 _CHUNKS = {"cpu": 128}  # rows whose logits stay near the cores; a GPU wants larger products
 _CHUNK = 512
 
@@ -44,6 +47,7 @@ def token_logprobs(
     bias_V: Tensor | None = None,
     rule: LogitRule | None = None,
     chunk: int | None = None,
+    kernels: Kernels = "torch",
 ) -> TokenScores:
     """log p(target) for each row of `hidden_SH`, with gradients for hidden, weight and bias where they ask for one.
 
@@ -51,7 +55,9 @@ def token_logprobs(
     reduced. S may be 0. The softmax runs over the whole vocabulary.
     """
     chosen = chunk or rows_at_once(hidden_SH.device)
-    parts = _TokenLogprobs.apply(hidden_SH, weight_VH, bias_V, targets_S, rule or LogitRule(), chosen)
+    parts = _TokenLogprobs.apply(
+        hidden_SH, weight_VH, bias_V, targets_S, rule or LogitRule(), chosen, rows.choose(kernels)
+    )
     logp_S, entropy_S, top1_S = parts  # type: ignore[misc]
     return TokenScores(logp_S, entropy_S, top1_S)
 
@@ -71,29 +77,22 @@ class _TokenLogprobs(torch.autograd.Function):
         targets_S: Tensor,
         rule: LogitRule,
         chunk: int,
+        score: rows.Score,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        rows = hidden_SH.shape[0]
-        logp_S = torch.empty(rows, dtype=torch.float32, device=hidden_SH.device)
+        count = hidden_SH.shape[0]
+        logp_S = torch.empty(count, dtype=torch.float32, device=hidden_SH.device)
         entropy_S = torch.empty_like(logp_S)
-        top1_S = torch.empty(rows, dtype=torch.bool, device=hidden_SH.device)
+        top1_S = torch.empty(count, dtype=torch.bool, device=hidden_SH.device)
         need_hidden, need_weight, need_bias = ctx.needs_input_grad[:3]
         slope_SH = torch.empty_like(hidden_SH, dtype=torch.float32) if need_hidden else None
         product = Product(weight_VH)
-        for at in range(0, rows, chunk):
+        for at in range(0, count, chunk):
             part = slice(at, at + chunk)
-            logits_CV = shaped(product.scores(hidden_SH[part], bias_V), rule)
-            largest_C1, first_C1 = logits_CV.max(dim=-1, keepdim=True)
-            top1_S[part] = first_C1.squeeze(1) == targets_S[part]
-            factor_CV = _factor(logits_CV, rule)
-            logits_CV -= largest_C1  # in place, as below: the time goes into memory, not into arithmetic
-            at_target_C = logits_CV.gather(1, targets_S[part, None]).squeeze(1)
-            p_CV = logits_CV.exp()
-            sum_C = p_CV.sum(dim=-1)
-            lse_C = sum_C.log()
-            logp_S[part] = at_target_C - lse_C
-            entropy_S[part] = lse_C - torch.linalg.vecdot(p_CV, logits_CV) / sum_C
-            if slope_SH is not None:
-                slope_SH[part] = product.back(_slope(p_CV, sum_C, targets_S[part], factor_CV))
+            scores_CV = product.scores(hidden_SH[part], bias_V)
+            found = score(scores_CV, targets_S[part], rule.scale, rule.softcap, need_hidden)
+            logp_S[part], entropy_S[part], top1_S[part] = found.logp_C, found.entropy_C, found.top1_C
+            if slope_SH is not None and found.slope_CV is not None:
+                slope_SH[part] = product.back(found.slope_CV)
         ctx.mark_non_differentiable(entropy_S, top1_S)
         ctx.rule, ctx.chunk = rule, chunk
         ctx.save_for_backward(
@@ -107,19 +106,7 @@ class _TokenLogprobs(torch.autograd.Function):
         slope_SH, *head = ctx.saved_tensors
         grad_hidden_SH = None if slope_SH is None else slope_SH * grad_logp_S[:, None]
         grad_weight_VH, grad_bias_V = _head_gradients(ctx, grad_logp_S, *head) if head else (None, None)
-        return grad_hidden_SH, grad_weight_VH, grad_bias_V, None, None, None
-
-
-def _slope(p_CV: Tensor, sum_C: Tensor, targets_C: Tensor, factor_CV: Tensor | float) -> Tensor:
-    """d log p(target) / d raw score, in the place of `p_CV`: onehot(target) - softmax, times how scores become logits."""
-    slope_CV = p_CV.mul_((-1 / sum_C)[:, None])
-    slope_CV[torch.arange(len(targets_C), device=targets_C.device), targets_C] += 1.0
-    return slope_CV if isinstance(factor_CV, float) and factor_CV == 1.0 else slope_CV.mul_(factor_CV)
-
-
-def _factor(logits_CV: Tensor, rule: LogitRule) -> Tensor | float:
-    """d logit / d raw score, as the family shapes them."""
-    return rule.scale if rule.softcap is None else (1.0 - (logits_CV / rule.softcap) ** 2) * rule.scale
+        return grad_hidden_SH, grad_weight_VH, grad_bias_V, None, None, None, None
 
 
 def _head_gradients(
@@ -132,10 +119,10 @@ def _head_gradients(
     product = Product(weight_VH)
     for at in range(0, hidden_SH.shape[0], ctx.chunk):
         part = slice(at, at + ctx.chunk)
-        logits_CV = shaped(product.scores(hidden_SH[part], bias_V), ctx.rule)
-        factor_CV = _factor(logits_CV, ctx.rule)
-        p_CV = torch.softmax(logits_CV, dim=-1)
-        grad_CV = _slope(p_CV, torch.ones_like(grad_logp_S[part]), targets_S[part], factor_CV) * grad_logp_S[part, None]
+        scores_CV = product.scores(hidden_SH[part], bias_V)
+        slope_CV = rows.score(scores_CV, targets_S[part], ctx.rule.scale, ctx.rule.softcap, True).slope_CV
+        assert slope_CV is not None
+        grad_CV = slope_CV * grad_logp_S[part, None]
         if grad_weight_VH is not None:
             grad_weight_VH += grad_CV.t() @ hidden_SH[part].float()
         if grad_bias_V is not None:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from gcsl_train import goal_tokens, reward_embedding
 from gcsl_train.collate import Batch
+from gcsl_train.config import Kernels
 from gcsl_train.divergence import Divergence, token_divergence
 from gcsl_train.errors import unsupported_model
 from gcsl_train.goal_tokens import GoalTokens
@@ -37,11 +38,14 @@ class Policy(nn.Module):
     rows are read from the adapter, or made of rewards, and the softmax runs over the model's own vocabulary without them.
     """
 
-    def __init__(self, model: Any, *, compute: torch.dtype, goals: GoalTokens | None = None) -> None:
+    def __init__(
+        self, model: Any, *, compute: torch.dtype, goals: GoalTokens | None = None, kernels: Kernels = "torch"
+    ) -> None:
         super().__init__()
         self.model = model
         self.compute = compute
         self.goals = goals
+        self.kernels: Kernels = kernels
         self.vocabulary = slice(goals.first if goals else None)
         self.rule = logit_rule(self.causal_lm.config)
         self._adapted = True
@@ -63,7 +67,9 @@ class Policy(nn.Module):
         """
         hidden_SH = self._supervised(batch)
         weight_VH, bias_V = self._frozen_head()
-        scores = token_logprobs(hidden_SH, weight_VH, batch.targets_S, bias_V=bias_V, rule=self.rule)
+        scores = token_logprobs(
+            hidden_SH, weight_VH, batch.targets_S, bias_V=bias_V, rule=self.rule, kernels=self.kernels
+        )
         if reference_SH is None:
             return PolicyScores(scores, None)
         divergence = token_divergence(hidden_SH, reference_SH, weight_VH, bias_V=bias_V, rule=self.rule)
@@ -74,7 +80,9 @@ class Policy(nn.Module):
         with self._without_adapter():
             hidden_SH = self._supervised(batch)
             weight_VH, bias_V = self._frozen_head()
-            return token_logprobs(hidden_SH, weight_VH, batch.targets_S, bias_V=bias_V, rule=self.rule).logp_S
+            return token_logprobs(
+                hidden_SH, weight_VH, batch.targets_S, bias_V=bias_V, rule=self.rule, kernels=self.kernels
+            ).logp_S
 
     def reference_hidden(self, batch: Batch) -> Tensor:
         """Hidden states (S, H) that predict the supervised tokens, without the adapter; no gradient, no dropout."""

@@ -17,6 +17,7 @@ from gcsl_train import (
     objective,
     resume,
     reward_embedding,
+    rows,
     runfolder,
     sharding,
     trackers,
@@ -47,6 +48,7 @@ def train(config: Config, *, say: Say) -> RunFolder:
     trackers.check(config.run.tracker)
     source = models.find(config.model.name)
     sharding.check(config, chosen.loss)
+    rows.check(config.model.kernels)
     models.check_quantize(source, config.model.quantize)
     with StopSignals() as signals:
         accelerator = launch.start(**trackers.arguments(config.run.tracker, run.tracker))
@@ -123,16 +125,16 @@ def _prepare(
     models.check_rows(base, table.highest_id(encoder.goals.first if encoder.goals else None), source)
     if config.model.gradient_checkpointing:
         models.checkpoint_activations(base)
-    rows = encoder.goals if encoder.goals and not encoder.goals.soft else None
-    if rows:
-        goal_tokens.make_room(base, rows)
-        goal_tokens.initialise(base, rows, seed=config.run.seed)
-    peft_model = models.add_lora(base, config.lora, name=source.name, seed=config.run.seed, goals=rows)
+    goal_rows = encoder.goals if encoder.goals and not encoder.goals.soft else None
+    if goal_rows:
+        goal_tokens.make_room(base, goal_rows)
+        goal_tokens.initialise(base, goal_rows, seed=config.run.seed)
+    peft_model = models.add_lora(base, config.lora, name=source.name, seed=config.run.seed, goals=goal_rows)
     if encoder.goals and scale is not None:
         reward_embedding.attach(peft_model, reward_embedding.fresh(base, encoder.goals, scale, seed=config.run.seed))
     if saved:
         checkpoint.load_weights(saved.path, peft_model)
-    policy = Policy(peft_model, compute=dtype, goals=encoder.goals).train()
+    policy = Policy(peft_model, compute=dtype, goals=encoder.goals, kernels=config.model.kernels).train()
     model = sharding.shard(policy, accelerator) if sharding.asked() else accelerator.prepare(policy)
     verify(policy)
     sharding.settle(model)

@@ -1,8 +1,11 @@
 # ruff: noqa: N803
+import shutil
+
 import pytest
 import torch
 
 from gcsl_train.head import LogitRule, token_logprobs
+from tests.train.support import command, metrics
 
 
 def reference(hidden_SH, weight_VH, targets_S, bias_V, rule):
@@ -39,6 +42,40 @@ def test_chunks_give_what_full_logits_give_with_all_gradients(rows, rule, bias):
     assert torch.equal(ours.top1_S, theirs[2])
     for mine, other in zip(our_grads, their_grads, strict=True):
         torch.testing.assert_close(mine, other)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch, about itself
+@pytest.mark.skipif(shutil.which("g++") is None, reason="compiled kernels need a C++ compiler; there is no g++ here")
+@pytest.mark.parametrize("rule", [LogitRule(), LogitRule(scale=0.25, softcap=3.0)])
+def test_compiled_kernels_give_what_plain_ones_give(rule):
+    hidden_SH, weight_VH, targets_S, bias_V = case(11, bias=True)
+    found = {}
+    for kernels in ("torch", "compiled"):
+        scores = token_logprobs(hidden_SH, weight_VH, targets_S, bias_V=bias_V, rule=rule, chunk=4, kernels=kernels)
+        found[kernels] = (*scores, *torch.autograd.grad(scores.logp_S.sum(), [hidden_SH, weight_VH, bias_V]))
+    for plain, compiled in zip(found["torch"], found["compiled"], strict=True):
+        torch.testing.assert_close(compiled, plain)
+    with torch.no_grad():
+        again = token_logprobs(hidden_SH, weight_VH, targets_S, bias_V=bias_V, rule=rule, kernels="compiled")
+    torch.testing.assert_close(again.logp_S, found["torch"][0])
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="compiled kernels need a C++ compiler; there is no g++ here")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_run_with_compiled_kernels_is_that_with_plain_ones(dataset, model, tmp_path):
+    words = (dataset, "--model", model, "--max-length", 96, "--packs-per-step", 2, "--max-steps", 3)
+    for kernels in ("torch", "compiled"):
+        assert command(*words, "--out", tmp_path / kernels, "--set", f"model.kernels={kernels}") == 0
+    plain, compiled = metrics(tmp_path / "torch"), metrics(tmp_path / "compiled")
+    for name in ("loss", "entropy", "token_accuracy", "grad_norm"):
+        assert [line[name] for line in compiled] == pytest.approx([line[name] for line in plain], rel=1e-4)
+
+
+def test_kernels_that_nothing_can_compile_are_refused(dataset, model, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    words = (dataset, "--model", model, "--out", tmp_path / "run", "--set", "model.kernels=compiled")
+    assert command(*words) == 2
+    assert "needs a C++ compiler (no-such-compiler)" in capsys.readouterr().err
 
 
 def test_sixteen_bit_inputs_are_multiplied_in_float32():
