@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from gcsl_data.audit.contract import check_dataset
-from gcsl_data.errors import RecipeError
+from gcsl_data.errors import DataError, RecipeError
 from gcsl_data.fit import Fit
 from gcsl_data.recipe import BinsStage
 from gcsl_data.stages import bins
@@ -175,8 +175,14 @@ def test_a_list_may_name_known_goals_only() -> None:
     assert refused.value.exit_status == 78
 
 
+def test_a_scale_that_half_of_the_rewards_leave_is_another_scale() -> None:
+    said = r"GD1307.*they go from 0 to 0.99, their median is 0.49\); give the log's own --scale"
+    with pytest.raises(DataError, match=said):
+        choose_goals(FIXTURE_A, None, (1, 5))
+
+
 def test_a_list_of_goals_that_the_scale_rules_out_leaves_the_top_one() -> None:
-    fit, warnings = choose_goals(FIXTURE_A, "1", (0.5, 1))
+    fit, warnings = choose_goals(FIXTURE_A, "1", (0.4, 1))
 
     assert fit.kept == (5,)
     assert "kept all the same" in warnings[0]
