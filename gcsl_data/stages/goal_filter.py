@@ -30,12 +30,13 @@ def choose_goals(fit: Fit, asked: str | None, scale: Scale | None) -> tuple[Fit,
 
     Raises DataError (65) when no goal is left, RecipeError (78) when two kept goals print the same number.
     """
+    outside = scale_warnings(fit, scale)
     fit = drop_unreached(drop_beyond_scale(fit, scale))
     fit, warnings = filter_goals(fit, asked or "none", scale)
     if fit.form in ("threshold", "interval"):
         require_distinct(fit)
     fit = replace(fit, end=_end_of_scale(fit, scale))
-    return fit, warnings + scale_warnings(fit, scale)
+    return fit, warnings + outside
 
 
 def drop_beyond_scale(fit: Fit, scale: Scale | None) -> Fit:
