@@ -77,14 +77,16 @@ def filter_goals(fit: Fit, asked: str, scale: Scale | None) -> tuple[Fit, tuple[
 
 
 def scale_warnings(fit: Fit, scale: Scale | None) -> tuple[str, ...]:
-    """A word when rewards were seen outside the scale. Raises DataError (65) when it is half of them: it is another."""
+    """A word when rewards were seen outside the scale.
+
+    Raises DataError (65) when half of them are better than its best: it is another scale, and only the worst would be kept.
+    """
     low, high = sorted((fit.sign * fit.minimum, fit.sign * fit.maximum))
-    middle = fit.sign * fit.median
-    if scale and not scale[0] <= middle <= scale[1]:
+    if scale and fit.median > max(fit.sign * end for end in scale):
         raise DataError(
             "GD1307",
-            f"half of the rewards lie outside the scale {scale[0]:g} to {scale[1]:g} (they go from {low:g} to {high:g}, "
-            f"their median is {middle:g}); give the log's own --scale, or leave it out",
+            f"half of the rewards are better than the scale {scale[0]:g} to {scale[1]:g} allows (they go from {low:g} to "
+            f"{high:g}, their median is {fit.sign * fit.median:g}); give the log's own --scale, or leave it out",
         )
     if scale and not scale[0] <= low <= high <= scale[1]:
         return (f"rewards from {low:g} to {high:g} leave the scale {scale[0]:g} to {scale[1]:g}; check --scale",)

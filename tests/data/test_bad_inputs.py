@@ -420,7 +420,9 @@ CASES: dict[str, Case] = {
     ),
     "48 a list of scores": refused(lines(*make_rows([[1.0, 2.0]])), "--reward-reduce mean|median|min|max|sum|first"),
     "49 Float32": accepted(parquet(FRAME.with_columns(pl.col("reward").cast(pl.Float32))), name="a.parquet"),
-    "50 no goal left": refused(LINES, "no goal is left", flags="--scale=-9,-8"),
+    "50 no goal left": refused(
+        LINES, "half of the rewards are better than the scale -9 to -8 allows", flags="--scale=-9,-8"
+    ),
     "51 zeros of both signs": accepted(lines(*make_rows([-0.0, 0.0] * 10 + [5e-324, 1.0, 2.0]))),
     "52 no prompt": rejected(
         LINES + '{"response": "r", "reward": 1}\n', "empty_prompt", "the prompt is missing or blank"

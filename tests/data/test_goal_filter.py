@@ -85,7 +85,7 @@ def test_when_nothing_is_above_the_mean_the_top_goal_stays_with_a_warning() -> N
 
 
 def test_the_goal_that_every_record_reaches_never_stays_as_the_last_one() -> None:
-    fit = make_fit([0.5, 0.6, 0.7, 0.8], decimals=1)
+    fit = make_fit([0.5] * 5 + [0.6, 0.7, 0.8], decimals=1)
 
     with pytest.raises(DataError, match="no goal is left"):
         choose_goals(fit, "mean", (0.0, 0.55))

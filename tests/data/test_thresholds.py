@@ -175,10 +175,12 @@ def test_a_list_may_name_known_goals_only() -> None:
     assert refused.value.exit_status == 78
 
 
-def test_a_scale_that_half_of_the_rewards_leave_is_another_scale() -> None:
-    said = r"GD1307.*they go from 0 to 0.99, their median is 0.49\); give the log's own --scale"
-    with pytest.raises(DataError, match=said):
-        choose_goals(FIXTURE_A, None, (1, 5))
+@pytest.mark.parametrize(("comparator", "scale"), [(">=", (0.0, 0.4)), ("<=", (0.6, 5.0))])
+def test_a_scale_that_half_of_the_rewards_are_too_good_for_is_another_scale(comparator, scale) -> None:
+    sign = 1 if comparator == ">=" else -1
+    fit = fit_of([sign * n / 100 for n in range(100)], BinsStage(), comparator=comparator)
+    with pytest.raises(DataError, match=r"GD1307.*give the log's own --scale, or leave it out"):
+        choose_goals(fit, None, scale)
 
 
 def test_a_list_of_goals_that_the_scale_rules_out_leaves_the_top_one() -> None:
