@@ -107,6 +107,8 @@ def _prepare(
     for warning in filter(None, (left_out(table), chosen.warning(table.numbers))):
         say(warning)
     held_out = load_validation(config, manifest, encoder, chosen, scale)
+    if held_out and (warning := left_out(held_out[0], "validation examples")):
+        say(warning)
     total = total_steps(config, table)
     identity["tokens"] = table.sha256()
     if saved:
