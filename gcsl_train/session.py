@@ -44,7 +44,7 @@ def train(config: Config, *, say: Say) -> RunFolder:
     chosen = objective.choose(config.loss, manifest.kind, store_reference=config.run.store_reference)
     run = RunFolder(Path(config.run.out))
     resume.check_out(run, config.run.resume)
-    trackers.check(config.run.tracker)
+    trackers.check(config.run.tracker, config.run.project)
     source = models.find(config.model.name)
     sharding.check(config, chosen.loss)
     models.check_quantize(source, config.model.quantize)
