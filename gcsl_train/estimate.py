@@ -16,6 +16,7 @@ from torch import Tensor
 from gcsl_train import model as models
 from gcsl_train.collate import Batch
 from gcsl_train.config import Config, Quantize
+from gcsl_train.errors import unsupported_model
 from gcsl_train.flops import Costs, costs
 from gcsl_train.goal_tokens import GoalTokens
 from gcsl_train.head import rows_at_once
@@ -60,16 +61,21 @@ def estimate(
     supervised: int,
     goals: GoalTokens | None,
 ) -> Estimate:
-    """The memory of training on full packs with so many supervised tokens in each. Raises InputError (66)."""
-    with torch.device("meta"):
-        base = models.empty_model(source, dtype=dtype, attention=_register())
-        adapted = models.add_lora(base, config.lora, name=base.name_or_path, seed=0)
-    policy = Policy(adapted, compute=dtype, goals=None)
+    """The memory of training on full packs with so many supervised tokens in each.
+
+    Raises InputError (66), and UsageError (2) for a family that cannot be trained.
+    """
+    policy = _laid_out(config, source, dtype)
+    base, multiplies = policy.causal_lm, costs(policy.model, policy.head)
     trained = sum(_bytes(p) for p in policy.parameters() if p.requires_grad)
     if goals is not None and not goals.soft:
         trained += 4 * len(goals.ids) * base.config.get_text_config().hidden_size
     length = config.data.max_length
-    kept = _activations(policy, length, supervised)
+    if multiplies is None:  # torch lays out the products of experts in bfloat16 only
+        narrow = _activations(_laid_out(config, source, torch.bfloat16), length, supervised)
+        kept = narrow * dtype.itemsize // torch.bfloat16.itemsize
+    else:
+        kept = _activations(policy, length, supervised)
     if config.model.gradient_checkpointing:
         layers = base.config.get_text_config().num_hidden_layers
         inputs = layers * length * base.config.get_text_config().hidden_size * dtype.itemsize
@@ -83,7 +89,15 @@ def estimate(
         # Scores, their softmax and the gradient of them are there at once, in float32.
         head=3 * 4 * min(rows_at_once(device), supervised) * policy.head.out_features,
     )
-    return Estimate(memory=memory, costs=costs(adapted, policy.head))
+    return Estimate(memory=memory, costs=multiplies)
+
+
+def _laid_out(config: Config, source: models.Source, dtype: torch.dtype) -> Policy:
+    """The model with its adapter, without data."""
+    with torch.device("meta"):
+        base = models.empty_model(source, dtype=dtype, attention=_register())
+        adapted = models.add_lora(base, config.lora, name=base.name_or_path, seed=0)
+    return Policy(adapted, compute=dtype, goals=None)
 
 
 def _base_bytes(policy: Policy, quantize: Quantize) -> int:
@@ -97,7 +111,7 @@ def _base_bytes(policy: Policy, quantize: Quantize) -> int:
 
 
 def _activations(policy: Policy, length: int, supervised: int) -> int:
-    """Bytes that autograd keeps of one pack of one document, parameters not counted."""
+    """Bytes that autograd keeps of one pack of one document, parameters not counted. Raises UsageError (2), as `verify`."""
     from torch._subclasses.fake_tensor import FakeTensorMode
     from torch.func import functional_call
 
@@ -110,7 +124,10 @@ def _activations(policy: Policy, length: int, supervised: int) -> int:
         weights |= {name: torch.empty(b.shape, dtype=b.dtype) for name, b in policy.named_buffers()}
         batch = _batch(length, supervised)
         with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
-            functional_call(policy, weights, (batch,), tie_weights=False)
+            try:
+                functional_call(policy, weights, (batch,), tie_weights=False)
+            except (AttributeError, KeyError, TypeError, ValueError) as error:
+                raise unsupported_model(f"a pack cannot be run through it ({error})") from None
     own = {_storage(weight) for weight in weights.values()}
     found = {key: t.untyped_storage().nbytes() for t in kept if (key := _storage(t)) not in own}
     return sum(found.values())

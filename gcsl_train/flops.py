@@ -15,8 +15,11 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
+from transformers.pytorch_utils import Conv1D
 
-_EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts")
+_EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts")
+
+_ATTENTION = ("full_attention", "sliding_attention", "chunked_attention")  # other layers have no pairs of query and key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,16 +30,19 @@ class Gpu:
     memory: int
 
 
-# Matched against the device's name from the top, so a longer name stands before one that it holds.
+# A device is of the first kind whose words all stand in its name, so kinds of more words come first.
 GPUS: dict[str, Gpu] = {
     "B200": Gpu(flops_per_s=2250e12, memory=180 * 10**9),
     "GH200": Gpu(flops_per_s=989.4e12, memory=96 * 10**9),
     "H200": Gpu(flops_per_s=989.4e12, memory=141 * 10**9),
     "H100 PCIe": Gpu(flops_per_s=756e12, memory=80 * 10**9),
     "H100": Gpu(flops_per_s=989.4e12, memory=80 * 10**9),
+    "A100 40GB": Gpu(flops_per_s=312e12, memory=40 * 10**9),
     "A100": Gpu(flops_per_s=312e12, memory=80 * 10**9),
     "L40S": Gpu(flops_per_s=362e12, memory=48 * 10**9),
+    "L40": Gpu(flops_per_s=181e12, memory=48 * 10**9),
     "L4": Gpu(flops_per_s=121e12, memory=24 * 10**9),
+    "A10G": Gpu(flops_per_s=70e12, memory=24 * 10**9),
     "A10": Gpu(flops_per_s=125e12, memory=24 * 10**9),
     "RTX 5090": Gpu(flops_per_s=209.5e12, memory=32 * 10**9),
     "RTX 4090": Gpu(flops_per_s=165.2e12, memory=24 * 10**9),
@@ -80,10 +86,9 @@ def costs(model: Any, head: nn.Module) -> Costs | None:
     if any((getattr(config, name, None) or 0) > 1 for name in _EXPERTS):
         return None
     adapter = sum(p.numel() for n, p in model.named_parameters() if ".lora_A." in n or ".lora_B." in n)
-    # Features, not elements: a 4-bit layer packs two weights in one.
-    layers = [m for n, m in model.named_modules() if isinstance(m, nn.Linear) and ".lora_" not in n and m is not head]
+    layers = [m for n, m in model.named_modules() if ".lora_" not in n and m is not head]
     return Costs(
-        body=sum(m.in_features * m.out_features for m in layers),
+        body=sum(map(_weights, layers)),
         head=_numel(head.weight),
         adapter=adapter,
         width=_attention_width(config),
@@ -98,9 +103,12 @@ def keys_seen(lengths_N: np.ndarray, window: int | None) -> float:
 
 
 def gpu_kind(name: str) -> str | None:
-    """Which of `GPUS` stands in a device's name ("NVIDIA H200"), whatever the case; None when it is none of them."""
-    folded = name.casefold().replace("-", " ")
-    return next((kind for kind in GPUS if kind.casefold() in folded), None)
+    """Which of `GPUS` stands in a device's name ("NVIDIA H200"), whatever the case; None when it is none of them.
+
+    Whole words count: an L40 is no L4, and an RTX A1000 no A100.
+    """
+    words = set(name.casefold().replace("-", " ").split())
+    return next((kind for kind in GPUS if words.issuperset(kind.casefold().split())), None)
 
 
 def peak(device: torch.device, dtype: torch.dtype) -> float | None:
@@ -109,6 +117,15 @@ def peak(device: torch.device, dtype: torch.dtype) -> float | None:
         return None
     kind = gpu_kind(torch.cuda.get_device_name(device))
     return GPUS[kind].flops_per_s if kind else None
+
+
+def _weights(module: nn.Module) -> int:
+    """Weights of a layer that multiplies by a matrix; 0 for all others."""
+    if isinstance(module, nn.Linear):
+        return (
+            module.in_features * module.out_features
+        )  # features, not elements: a 4-bit layer packs two weights in one
+    return _numel(module.weight) if isinstance(module, Conv1D) else 0
 
 
 def _numel(weight: Any) -> int:
@@ -121,9 +138,9 @@ def _attention_width(config: Any) -> int:
 
 
 def _windows(config: Any) -> tuple[int | None, ...]:
-    """The sliding window of each layer, as transformers' configs say it: by layer, or one for all."""
+    """The sliding window of each attention layer, as transformers' configs say it: by layer, or one for all."""
     window = getattr(config, "sliding_window", None)
     kinds = getattr(config, "layer_types", None)
     if kinds is None:
         return (window,) * config.num_hidden_layers
-    return tuple(window if kind == "sliding_attention" else None for kind in kinds)
+    return tuple(window if kind == "sliding_attention" else None for kind in kinds if kind in _ATTENTION)

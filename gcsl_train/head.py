@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from gcsl_train import rows
 from gcsl_train.config import Kernels
@@ -52,12 +53,13 @@ def token_logprobs(
     """log p(target) for each row of `hidden_SH`, with gradients for hidden, weight and bias where they ask for one.
 
     `hidden_SH` and `weight_VH` share a floating dtype, `targets_S` is int64; the answers are float32 (top1: bool), never
-    reduced. S may be 0. The softmax runs over the whole vocabulary.
+    reduced. S may be 0. The softmax runs over the whole vocabulary. Gradients can be taken once, not of each other.
     """
     chosen = chunk or rows_at_once(hidden_SH.device)
-    parts = _TokenLogprobs.apply(
-        hidden_SH, weight_VH, bias_V, targets_S, rule or LogitRule(), chosen, rows.choose(kernels)
-    )
+    with torch.autocast(hidden_SH.device.type, enabled=False):  # it would round the scores to 16 bit
+        parts = _TokenLogprobs.apply(
+            hidden_SH, weight_VH, bias_V, targets_S, rule or LogitRule(), chosen, rows.choose(kernels)
+        )
     logp_S, entropy_S, top1_S = parts  # type: ignore[misc]
     return TokenScores(logp_S, entropy_S, top1_S)
 
@@ -101,7 +103,8 @@ class _TokenLogprobs(torch.autograd.Function):
         return logp_S, entropy_S, top1_S
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+    @once_differentiable  # the slope was made without a graph, so a gradient of this gradient would be wrong
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         grad_logp_S = grads[0]
         slope_SH, *head = ctx.saved_tensors
         grad_hidden_SH = None if slope_SH is None else slope_SH * grad_logp_S[:, None]

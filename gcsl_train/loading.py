@@ -1,8 +1,10 @@
 """What a run reads before it has a model: the tokenizer, the items of a split, and what validation asks of it."""
 
 import itertools
+from collections.abc import Iterable, Iterator
 
 from gcsl_data.dataset.manifest import Manifest
+from gcsl_data.errors import DataError
 from gcsl_train import goal_tokens, reward_embedding
 from gcsl_train import model as models
 from gcsl_train.config import Config
@@ -13,7 +15,7 @@ from gcsl_train.resume import plan_arguments
 from gcsl_train.reward_embedding import Scale
 from gcsl_train.say import Say
 from gcsl_train.scoring import Questions, questions, records_of
-from gcsl_train.shards import SPLIT, read_examples
+from gcsl_train.shards import SPLIT, Example, read_examples
 from gcsl_train.table import TokenTable, tokenise
 from gcsl_train.tokens import Encoder
 from gcsl_train.validation import SPLIT as VALIDATION
@@ -43,12 +45,22 @@ def load_table(
     split: str = SPLIT,
     limit: int | None = None,
 ) -> TokenTable:
-    """The tokens of a split, or of its first rows, as items of its kind; also without goals where the loss wants that."""
+    """The tokens of a split, or of its first rows, as items of its kind; also without goals where the loss wants that.
+
+    A group in which the limit falls is taken whole. Raises DataError (65), which names a split that is not the trained one.
+    """
     bare = manifest.placement if chosen.loss.reference == "goal-free" else None
-    rows = itertools.islice(read_examples(config.data.dataset, manifest, split=split), limit)
+    rows = read_examples(config.data.dataset, manifest, split=split)
+    if limit is not None:
+        rows = _first(rows, limit)
     if scale is not None:
         rows = reward_embedding.placed(rows, from_manifest(manifest), scale)
-    return tokenise(rows, encoder, capacity=config.data.max_length, bare=bare)
+    try:
+        return tokenise(rows, encoder, capacity=config.data.max_length, bare=bare)
+    except DataError as error:
+        if split == SPLIT:
+            raise
+        raise DataError(error.code, f"split {split!r}, its first {limit} rows: {error.message}") from None
 
 
 def load_validation(
@@ -68,12 +80,24 @@ def load_validation(
     return table, asked
 
 
-def left_out(table: TokenTable) -> str | None:
+def _first(rows: Iterable[Example], limit: int) -> Iterator[Example]:
+    """The first so many rows, and what is left of the group that they end in: without it, advantages do not cancel out."""
+    group = None
+    for number, row in enumerate(rows):
+        if number >= limit and (row.group is None or row.group != group):
+            return
+        group = row.group
+        yield row
+
+
+def left_out(table: TokenTable, what: str = "examples") -> str | None:
     """A word where more is too long than anybody would leave out knowingly."""
     share = table.dropped / (table.examples + table.dropped)
     if share <= _MANY:
         return None
-    return f"warning: {share:.0%} of the examples are left out; raise --max-length (the longest has {table.longest_seen:,})"
+    return (
+        f"warning: {share:.0%} of the {what} are left out; raise --max-length (the longest has {table.longest_seen:,})"
+    )
 
 
 def total_steps(config: Config, table: TokenTable) -> int:

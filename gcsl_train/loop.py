@@ -108,6 +108,8 @@ class Loop:
             )
 
     def _steps(self, position: Position, meter: Meter, signals: StopSignals) -> None:
+        if self._is_due(position.step) and not self.run_folder.evaluated(position.step):
+            self._evaluate(position.step, meter)  # a run before this one was stopped in the middle of it
         if position.step >= self.total:
             return
         run, data = self.config.run, self.config.data
@@ -127,7 +129,7 @@ class Loop:
             position = Position(step=step.number, epoch=step.epoch, loss_state=self.loss_state)
             if step.number % run.save_every == 0 or step.number == self.total or sums.stop:
                 self._save(position)
-            if self.validation and (step.number % (run.evaluate_every or self.total) == 0 or step.number == self.total):
+            if self._is_due(step.number):
                 self._evaluate(step.number, meter)
             if sums.stop and step.number < self.total:
                 where = self.run_folder.checkpoints / f"step-{step.number}"
@@ -246,6 +248,11 @@ class Loop:
             path = checkpoint.save(self.run_folder.checkpoints, position, files=files, fingerprint=self.fingerprint)
             self.say(f"saved {path}")
         self.accelerator.wait_for_everyone()
+
+    def _is_due(self, step: int) -> bool:
+        """Whether the validation split is scored after this step."""
+        every = self.config.run.evaluate_every
+        return self.validation is not None and step > 0 and (step == self.total or step % (every or self.total) == 0)
 
     def _evaluate(self, step: int, meter: Meter) -> None:
         assert self.validation is not None

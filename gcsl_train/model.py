@@ -13,7 +13,7 @@ import torch
 
 from gcsl_data.errors import DataError, GcslError, InputError, UsageError
 from gcsl_train import config
-from gcsl_train.errors import reason, shown, translated
+from gcsl_train.errors import reason, shown, translated, unsupported_model
 from gcsl_train.goal_tokens import GoalTokens
 
 
@@ -101,13 +101,16 @@ def load_model(
 
 
 def empty_model(source: Source, *, dtype: torch.dtype, attention: str) -> Any:
-    """The model without its weights, on whatever device is the default. Raises InputError (66)."""
+    """The model without its weights, on whatever device is the default. Raises InputError (66) and UsageError (2)."""
     from transformers import AutoConfig, AutoModelForCausalLM
 
     quiet()
     try:
         config = AutoConfig.from_pretrained(**source.arguments)
-        model = AutoModelForCausalLM.from_config(config, dtype=dtype, attn_implementation=attention)
+        try:
+            model = AutoModelForCausalLM.from_config(config, dtype=dtype, attn_implementation=attention)
+        except KeyError:
+            raise unsupported_model("it has an attention of its own") from None
     except (OSError, ValueError, KeyError) as error:
         raise not_loaded(source, "configuration", error) from None
     model.name_or_path = source.name

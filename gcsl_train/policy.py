@@ -181,7 +181,7 @@ def verify(policy: Policy) -> None:
     policy.eval()
     try:
         policy.check()
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         # Families that do not take part in transformers' attention interface fail in ways of their own.
         raise unsupported_model(f"a pack cannot be run through it ({error})") from None
     finally:

@@ -37,6 +37,7 @@ def preview(config: Config, *, gpu: str | None, mfu: float, say: Say) -> dict[st
     manifest = read_manifest(config.data.dataset)
     chosen = objective.choose(config.loss, manifest.kind, store_reference=config.run.store_reference)
     source = models.find(config.model.name)
+    models.check_quantize(source, config.model.quantize)
     encoder = load_encoder(manifest, source, say=say)
     table = load_table(config, manifest, encoder, chosen, load_scale(config, manifest))
     if warning := chosen.warning(table.numbers):
@@ -88,7 +89,7 @@ def preview(config: Config, *, gpu: str | None, mfu: float, say: Say) -> dict[st
 def find_gpu(name: str) -> str:
     """The kind of GPU, one of `GPUS`. Raises UsageError (2) for one that is not known."""
     if (kind := gpu_kind(name)) is None:
-        raise UsageError("GT0242", f"unknown GPU {name!r}; {nearest(name, list(GPUS))}")
+        raise UsageError("GT0242", f"unknown GPU {name!r}; {nearest(name.upper(), list(GPUS))}")
     return kind
 
 

@@ -68,7 +68,7 @@ def check(kernels: Kernels) -> None:
         compiler = os.environ.get("CXX", "g++")
         found, missing = shutil.which(compiler) is not None, f"a C++ compiler ({compiler})"
     if not found:
-        raise UsageError("GT0248", f"model.kernels compiled needs {missing}, which is not here; leave it at torch")
+        raise UsageError("GT0249", f"model.kernels compiled needs {missing}, which is not here; leave it at torch")
 
 
 @functools.cache

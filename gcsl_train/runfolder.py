@@ -128,6 +128,11 @@ class RunFolder:
                 "GT6515", f"{self.record} does not say how its base was kept; is this a run of gcsl-train?"
             ) from None
 
+    def evaluated(self, step: int) -> bool:
+        """Whether the evaluation after this step is written down."""
+        lines = _lines_until(self.evaluations, step) if self.evaluations.exists() else ()
+        return any(json.loads(line)["step"] == step for line in lines)
+
     def cut_metrics(self, step: int) -> None:
         """Forget the lines after `step`, and a line that was cut short, so that each step stands once."""
         for path in (self.metrics, self.evaluations):

@@ -45,7 +45,7 @@ def train(config: Config, *, say: Say) -> RunFolder:
     chosen = objective.choose(config.loss, manifest.kind, store_reference=config.run.store_reference)
     run = RunFolder(Path(config.run.out))
     resume.check_out(run, config.run.resume)
-    trackers.check(config.run.tracker)
+    trackers.check(config.run.tracker, config.run.project)
     source = models.find(config.model.name)
     sharding.check(config, chosen.loss)
     rows.check(config.model.kernels)
@@ -109,6 +109,8 @@ def _prepare(
     for warning in filter(None, (left_out(table), chosen.warning(table.numbers))):
         say(warning)
     held_out = load_validation(config, manifest, encoder, chosen, scale)
+    if held_out and (warning := left_out(held_out[0], "validation examples")):
+        say(warning)
     total = total_steps(config, table)
     identity["tokens"] = table.sha256()
     if saved:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from gcsl_data.errors import UsageError
+from gcsl_data.errors import UsageError, shown
 from gcsl_train.config import Config
 from gcsl_train.errors import nearest
 from gcsl_train.meter import Track
@@ -11,8 +11,9 @@ from gcsl_train.meter import Track
 NONE = "none"
 
 
-def check(name: str) -> None:
-    """Raise UsageError (2) for a tracker that accelerate does not know, or whose package is not installed."""
+def check(name: str, project: str) -> None:
+    """Raise UsageError (2) for a tracker that accelerate does not know or whose package is not installed, and for a project
+    that is no plain name: files would be written outside the run."""
     if name == NONE:
         return
     from accelerate.tracking import LOGGER_TYPE_TO_CLASS, get_available_trackers
@@ -22,6 +23,8 @@ def check(name: str) -> None:
         raise UsageError("GT0240", f"unknown tracker {name!r}; {nearest(name, known)}")
     if name not in map(str, get_available_trackers()):
         raise UsageError("GT0241", f"tracker {name!r} is not installed; pip install {name.replace('_', '-')}")
+    if Path(project).name != project or project == "..":
+        raise UsageError("GT0248", f"run.project must be a name without slashes, found {shown(project)}")
 
 
 def arguments(name: str, folder: Path) -> dict[str, Any]:

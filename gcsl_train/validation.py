@@ -1,10 +1,12 @@
 """What a run makes of a validation split while it trains: the value of its own loss, the loss by goal, and the goal swap."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
+from gcsl_data.errors import TrainingError
 from gcsl_train import scoring
 from gcsl_train.evaluation import Evaluation
 from gcsl_train.loss import State
@@ -55,11 +57,21 @@ class Validation:
 
     @torch.no_grad()
     def ask(self, model: Any, state: State, *, step: int, accelerator: Any) -> Finding:
-        """Score the split as it is learned now, shared among the ranks; the model is left as it was."""
+        """Score the split as it is learned now, shared among the ranks; the model is left as it was.
+
+        Raises TrainingError (70) for what is no number.
+        """
         was_training = model.training
         model.eval()
         try:
             loss, own = self._loss(model, state, accelerator)
+            for name, value in {"loss": loss, **own}.items():
+                if not math.isfinite(value):
+                    raise TrainingError(
+                        "GT7003",
+                        f"step {step}: the validation {name} is {value}, the model's numbers overflow; "
+                        "start again with a lower --learning-rate",
+                    )
             return Finding(step=step, loss=loss, own=own, goals=self._goals(model, accelerator))
         finally:
             model.train(was_training)

@@ -103,7 +103,7 @@ def test_a_run_that_will_not_fit_is_told_so(model, tmp_path, capsys, monkeypatch
 
     monkeypatch.setitem(flops.GPUS, "A10", flops.Gpu(flops_per_s=1e12, memory=10**5))
     dataset = make_dataset(tmp_path / "data", make_rows(24))
-    assert command("plan", dataset, "--model", model, "--max-length", LENGTH, "--gpu", "NVIDIA A10G") == 0
+    assert command("plan", dataset, "--model", model, "--max-length", LENGTH, "--gpu", "NVIDIA A10") == 0
     assert (
         "A10 has 0.0 GB; it will not fit: --gradient-checkpointing, or a smaller --max-length"
         in capsys.readouterr().out
@@ -112,7 +112,11 @@ def test_a_run_that_will_not_fit_is_told_so(model, tmp_path, capsys, monkeypatch
 
 @pytest.mark.parametrize(
     ("flags", "said"),
-    [(("--gpu", "H20O"), "unknown GPU 'H20O'; did you mean 'H200'?"), (("--mfu", 0), "--mfu must be above 0")],
+    [
+        (("--gpu", "H20O"), "unknown GPU 'H20O'; did you mean 'H200'?"),
+        (("--gpu", "rtx4090"), "unknown GPU 'rtx4090'; did you mean 'RTX 4090'?"),
+        (("--mfu", 0), "--mfu must be above 0"),
+    ],
 )
 def test_what_is_no_gpu_or_no_share_is_refused(flags, said, model, tmp_path, capsys):
     dataset = make_dataset(tmp_path / "data", make_rows(24))
@@ -124,3 +128,39 @@ def test_the_layout_never_computes(model):
     with pytest.raises(NotImplementedError):
         estimate._Sizes.backward(None, torch.zeros(1))
     assert attention.register() != NAME
+
+
+def family(folder, kind, **options):
+    """A model folder without weights, of a family of transformers."""
+    from transformers import AutoConfig
+
+    sizes = {"vocab_size": 421, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2}
+    sizes |= {"num_attention_heads": 4, "num_key_value_heads": 2, "bos_token_id": None, "eos_token_id": None}
+    make_model(folder)
+    (folder / "model.safetensors").unlink()
+    AutoConfig.for_model(kind, **{**sizes, "pad_token_id": None, **options}).save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_a_mixture_of_experts_has_memory_but_no_time(dtype, tmp_path, capsys):
+    model = family(tmp_path / "moe", "mixtral", num_local_experts=4)
+    dataset = make_dataset(tmp_path / "data", make_rows(24))
+    flags = ["--max-length", LENGTH, "--set", f"model.dtype={dtype}", "--gpu", "H200"]
+    assert command("plan", dataset, "--model", model, *flags) == 0
+    assert capsys.readouterr().out.endswith("time      cannot be told for a mixture of experts\n")
+
+
+@pytest.mark.parametrize("kind", ["falcon", "llama4_text"])
+def test_a_family_that_cannot_be_trained_has_no_plan(kind, tmp_path, capsys):
+    model = family(tmp_path / "model", kind)
+    dataset = make_dataset(tmp_path / "data", make_rows(24))
+    assert command("plan", dataset, "--model", model, "--max-length", LENGTH) == 2
+    assert "error[GT0204]: this model family cannot be trained here" in capsys.readouterr().err
+
+
+def test_a_quantized_file_has_no_plan_in_four_bits(tmp_path, capsys):
+    (tmp_path / "m.gguf").write_bytes(b"GGUF")
+    dataset = make_dataset(tmp_path / "data", make_rows(24))
+    assert command("plan", dataset, "--model", tmp_path / "m.gguf", "--set", "model.quantize=4bit") == 2
+    assert "m.gguf is quantized already" in capsys.readouterr().err

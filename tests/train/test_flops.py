@@ -88,9 +88,10 @@ def test_the_window_of_each_layer_comes_from_the_config() -> None:
     assert flops.costs(model, model.get_output_embeddings()).windows == (None, 4)  # type: ignore[union-attr]
 
 
-def test_a_mixture_of_experts_has_no_count() -> None:
+@pytest.mark.parametrize("name", ["num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts"])
+def test_a_mixture_of_experts_has_no_count(name: str) -> None:
     model = tiny_model("llama")
-    model.config.num_experts = 8
+    setattr(model.config, name, 8)
     assert flops.costs(model, model.get_output_embeddings()) is None
 
 
@@ -103,6 +104,9 @@ def test_a_mixture_of_experts_has_no_count() -> None:
         ("NVIDIA H100 80GB HBM3", 989.4e12),
         ("NVIDIA A100-SXM4-80GB", 312e12),
         ("NVIDIA L40S", 362e12),
+        ("NVIDIA L40", 181e12),
+        ("NVIDIA L4", 121e12),
+        ("NVIDIA A10G", 70e12),
         ("NVIDIA GeForce RTX 4090", 165.2e12),
         ("rtx-4090", 165.2e12),
     ],
@@ -113,8 +117,14 @@ def test_a_device_is_known_by_its_kind(name: str, flops_per_s: float) -> None:
     assert flops.GPUS[kind].flops_per_s == flops_per_s
 
 
+def test_the_smaller_a100_is_told_apart() -> None:
+    assert flops.GPUS[str(flops.gpu_kind("NVIDIA A100-SXM4-40GB"))].memory == 40 * 10**9
+    assert flops.GPUS[str(flops.gpu_kind("NVIDIA A100-SXM4-80GB"))].memory == 80 * 10**9
+
+
 def test_what_is_no_known_gpu_has_no_peak() -> None:
-    assert flops.gpu_kind("Some CPU") is None
+    for name in ("Some CPU", "", "NVIDIA RTX A1000", "NVIDIA H20"):
+        assert flops.gpu_kind(name) is None
     assert flops.peak(torch.device("cpu"), torch.bfloat16) is None
 
 
@@ -127,3 +137,22 @@ def test_scoring_takes_the_forward_part_of_what_torch_counts() -> None:
     theirs = sum(c for operation, c in counter.get_flop_counts()["Global"].items() if operation in MATMULS)
     bare = flops.Costs(body=found.body, head=found.head, adapter=found.adapter, width=0, windows=())
     assert theirs == bare.forward(TABLE.documents.lengths, int(TABLE.supervised.sum()))
+
+
+def test_layers_of_gpt2_are_counted_though_they_are_no_linear_ones() -> None:
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    model = GPT2LMHeadModel(GPT2Config(vocab_size=97, n_embd=32, n_head=4, n_layer=2))
+    found = flops.costs(model, model.get_output_embeddings())
+    assert found is not None
+    assert found.body == 2 * 12 * 32**2
+    assert found.head == 97 * 32
+
+
+def test_layers_without_attention_have_no_pairs() -> None:
+    from transformers import Lfm2Config, Lfm2ForCausalLM
+
+    sizes = {"vocab_size": 97, "hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 4}
+    kinds = ["conv", "full_attention", "conv"]
+    model = Lfm2ForCausalLM(Lfm2Config(**sizes, num_key_value_heads=2, num_hidden_layers=3, layer_types=kinds))
+    assert flops.costs(model, model.get_output_embeddings()).windows == (None,)  # type: ignore[union-attr]

@@ -109,3 +109,18 @@ def test_the_cuda_product_matches_the_reference():
     on_gpu = token_logprobs(hidden_SH.cuda(), weight_VH.cuda(), targets_S.cuda(), chunk=4)
     theirs = reference(hidden_SH, weight_VH, targets_S, None, LogitRule())[0]
     torch.testing.assert_close(on_gpu.logp_S.cpu(), theirs, atol=1e-3, rtol=1e-3)
+
+
+def test_autocast_does_not_round_the_scores():
+    hidden_SH, weight_VH, targets_S, _ = case(9)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        ours = token_logprobs(hidden_SH, weight_VH, targets_S, chunk=4)
+    torch.testing.assert_close(ours.logp_S, reference(hidden_SH, weight_VH, targets_S, None, LogitRule())[0])
+
+
+def test_a_gradient_of_a_gradient_is_refused_because_it_would_be_wrong():
+    hidden_SH, weight_VH, targets_S, _ = case(6)
+    logp_S = token_logprobs(hidden_SH, weight_VH, targets_S, chunk=4).logp_S
+    (grad_SH,) = torch.autograd.grad((logp_S**2).sum(), hidden_SH, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        grad_SH.sum().backward()

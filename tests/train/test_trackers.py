@@ -42,3 +42,10 @@ def test_a_tracker_that_is_unknown_or_not_installed_is_refused_before_anything_i
     assert command(dataset, *flags, "--tracker", "comet_ml") == 2
     assert "'comet_ml' is not installed; pip install comet-ml" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("project", ["../../x", "/tmp/x", "a/b", ".."])
+def test_a_project_that_would_lie_outside_the_run_is_refused(project, dataset, tmp_path, capsys):
+    flags = ["--model", tmp_path / "none", "--out", tmp_path / "run", "--tracker", "tensorboard"]
+    assert command(dataset, *flags, "--set", f"run.project={project}") == 2
+    assert f'run.project must be a name without slashes, found "{project}"' in capsys.readouterr().err

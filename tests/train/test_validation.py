@@ -118,3 +118,52 @@ def test_a_dataset_without_a_validation_split_is_refused_before_the_model_is_loa
     assert "has no split 'validation' (it has: train)" in err
     assert "expand the log again with --split 0.8,0.2" in err
     assert "loading tiny ..." not in err
+
+
+@pytest.mark.parametrize("records", [1, 2, 3])
+def test_a_group_is_scored_whole_wherever_the_limit_falls(records, model, tmp_path):
+    """Without one of its responses the advantages of a group would not cancel out."""
+    data = with_validation(make_kind_dataset(tmp_path / "data", "groups"), 6)
+    flags = (*FLAGS[:4], "--max-steps", 1, "--learning-rate", 0, "--loss", "gft", *EVERY)
+    found = []
+    for name, count in (("asked", records), ("whole", 3)):
+        out = tmp_path / name
+        assert command(data, "--model", model, "--out", out, *flags, "--set", f"run.evaluate_records={count}") == 0
+        found += evaluations(out)
+    assert found[0] == found[1]
+
+
+def test_an_evaluation_that_was_cut_off_is_made_up_for(data, model, tmp_path):
+    words = (data, "--model", model, *FLAGS, *EVERY, "--save-every", 2, "--out", tmp_path / "run")
+    assert command(*words) == 0
+    whole = evaluations(tmp_path / "run")
+    path = tmp_path / "run" / "evaluations.jsonl"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text(lines[0] + lines[1][:20])  # killed while it scored step 4, which was saved before
+    shutil.rmtree(tmp_path / "run" / "checkpoints" / "step-5")
+    assert command(*words, "--resume", "auto") == 0
+    assert evaluations(tmp_path / "run") == whole
+    path.write_text("".join(lines[:2]))  # killed while it scored the last step, before the adapter was written
+    shutil.rmtree(tmp_path / "run" / "adapter")
+    assert command(*words, "--resume", "auto") == 0
+    assert evaluations(tmp_path / "run") == whole
+
+
+def test_a_validation_loss_that_is_no_number_ends_the_run_in_one_line(model, tmp_path, capsys):
+    data = with_validation(make_kind_dataset(tmp_path / "data", "pairs"), 6)
+    flags = ("--loss", "simpo", "--max-length", 128, "--max-steps", 3, "--warmup", 0, "--evaluate-every", 1)
+    assert command(data, "--model", model, "--out", tmp_path / "run", *flags, "--learning-rate", 1e25) == 70
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("error[GT7003]: step 1: the validation loss is nan")
+
+
+def test_validation_rows_that_are_too_long_are_said_to_be_those(model, tmp_path, capsys):
+    rows = [*make_rows(6, long=6)[:3], *({**row, "id": f"0f{row['id'][2:]}"} for row in make_rows(33))]
+    for count, status in ((3, 65), (6, 0)):
+        data = with_validation(make_dataset(tmp_path / f"data{count}", rows), count)
+        assert command(data, "--model", model, "--out", tmp_path / f"run{count}", *FLAGS, *EVERY) == status
+        err = capsys.readouterr().err
+        if status:
+            assert "split 'validation', its first 200 rows: no example fits in 128 tokens (3 dropped" in err
+        else:
+            assert "warning: 50% of the validation examples are left out; raise --max-length" in err
