@@ -72,6 +72,7 @@ def preview(config: Config, *, gpu: str | None, mfu: float, say: Say) -> dict[st
         "dropped": table.dropped,
         "filtered": table.filtered,
         "max_length": config.data.max_length,
+        "gradient_checkpointing": config.model.gradient_checkpointing,
         "longest": table.longest_seen,
         "median_length": float(np.median(table.lengths)),
         "tokens": tokens,
@@ -137,8 +138,10 @@ def _memory_line(c: dict[str, Any]) -> str:
     if c["gpu_memory"] is None:
         return text
     fits = parts["total"] < 0.95 * c["gpu_memory"]
-    advice = "" if fits else "; it will not fit: --gradient-checkpointing, or a smaller --max-length"
-    return f"{text}; {c['gpu']} has {_gb(c['gpu_memory'])}{advice}"
+    if fits:
+        return f"{text}; {c['gpu']} has {_gb(c['gpu_memory'])}"
+    rather = "" if c["gradient_checkpointing"] else "--gradient-checkpointing, or "
+    return f"{text}; {c['gpu']} has {_gb(c['gpu_memory'])}; it will not fit: {rather}a smaller --max-length"
 
 
 def _time_line(c: dict[str, Any]) -> str:
