@@ -99,6 +99,9 @@ def plan(
     seed: Annotated[IntOpt, typer.Option(help="[0] decides order")] = None,
     max_length: Annotated[IntOpt, typer.Option(help="[2048] tokens of a pack and of the longest example")] = None,
     packs_per_step: Annotated[IntOpt, typer.Option(help="[8] packs per optimizer step, over all ranks")] = None,
+    dtype: Annotated[str | None, typer.Option(help="[auto] auto, float32, bfloat16, float16")] = None,
+    lora_rank: Annotated[IntOpt, typer.Option(help="[16]")] = None,
+    target_modules: Annotated[str | None, typer.Option(help="[all-linear] or module names with commas")] = None,
     loss: LossOpt = None,
     settings: SetOpt = None,
     gradient_checkpointing: Annotated[

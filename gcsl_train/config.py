@@ -119,7 +119,7 @@ class Config:
         for (part, name), (holds, wanted) in _RULES.items():
             value = getattr(getattr(self, part), name)
             if value is not None and not (math.isfinite(value) and holds(value)):
-                raise UsageError("GT0203", f"--{_FLAG_OF[part, name]} must be {wanted}, found {shown(value)}")
+                raise UsageError("GT0203", f"{_asked_as(part, name)} must be {wanted}, found {shown(value)}")
 
     def portable(self) -> dict[str, dict[str, Any]]:
         """The settings as plain values without a path of this machine: names only."""
@@ -136,11 +136,16 @@ class Config:
         parts = [(part, setting) for part, kind in PARTS.items() for setting in dataclasses.fields(kind)]
         own = [f"loss.{name} {value}" for name, value in self.loss.settings.items()]
         return [
-            f"{_FLAG_OF[part, setting.name]} {value}"
+            f"{_asked_as(part, setting.name).removeprefix('--')} {value}"
             for part, setting in parts
             if setting.default is not dataclasses.MISSING and setting.name not in _NOT_OF_THE_RUN
             if (value := getattr(getattr(self, part), setting.name)) != setting.default
         ] + own
+
+
+def _asked_as(part: str, name: str) -> str:
+    """A setting as people write it: its flag, or its place in the file where it has none."""
+    return f"{part}.{name}" if (part, name) in _WITHOUT_FLAG else f"--{_FLAG_OF[part, name]}"
 
 
 _RULES: dict[tuple[str, str], tuple[Any, str]] = {
@@ -162,6 +167,11 @@ _RULES: dict[tuple[str, str], tuple[Any, str]] = {
     ("run", "evaluate_records"): (lambda v: v >= 1, "at least 1"),
 }
 
+_WITHOUT_FLAG = {
+    *(("data", "window"), ("model", "quantize"), ("model", "kernels"), ("lora", "dora")),
+    *(("optim", "weight_decay"), ("optim", "clip")),
+    *(("run", "evaluate_records"), ("run", "store_reference"), ("run", "project")),
+}
 _NOT_OF_THE_RUN = ("resume", "progress")  # how it was started, or looked at
 PARTS: dict[str, type] = {"data": Data, "model": Model, "lora": Lora, "optim": Optim, "run": Run, "loss": Loss}
 

@@ -53,24 +53,26 @@ def preview(config: Config, *, gpu: str | None, mfu: float, say: Say) -> dict[st
     epoch_steps = -(-len(packs) // config.run.packs_per_step)
     device = torch.device("cuda" if kind else "cpu")
     say("laying out the model without its weights ...")
+    dtype = models.pick_dtype(config.model.dtype, device)
     takes = estimate(
         config,
         source,
         device=device,
-        dtype=models.pick_dtype(config.model.dtype, device),
+        dtype=dtype,
         supervised=-(-config.data.max_length * supervised // tokens),
         goals=encoder.goals,
     )
     epoch_flops = None
     if takes.costs is not None:
-        sizes = (table.documents.lengths, supervised)
-        epoch_flops = takes.costs.step(*sizes) + (chosen.loss.passes - 1) * takes.costs.forward(*sizes)
+        sizes, again = (table.documents.lengths, supervised), config.model.gradient_checkpointing
+        epoch_flops = takes.costs.step(*sizes) + (again + chosen.loss.passes - 1) * takes.costs.forward(*sizes)
     return {
         "item": _ITEMS.get(manifest.kind, "row"),
         "passes": chosen.loss.passes,
         "examples": table.examples,
         "dropped": table.dropped,
         "filtered": table.filtered,
+        "dtype": str(dtype).removeprefix("torch."),
         "max_length": config.data.max_length,
         "gradient_checkpointing": config.model.gradient_checkpointing,
         "longest": table.longest_seen,
@@ -132,7 +134,7 @@ def _memory_line(c: dict[str, Any]) -> str:
     parts = c["memory"]
     trained = parts["adapter"] + parts["gradients"] + parts["optimizer"]
     text = (
-        f"{_gb(parts['total'])}: base {_gb(parts['base'])}, adapter with its optimizer {_gb(trained)}, "
+        f"{_gb(parts['total'])}: base {_gb(parts['base'])} ({c['dtype']}), adapter with its optimizer {_gb(trained)}, "
         f"activations {_gb(parts['activations'])}, head {_gb(parts['head'])}"
     )
     if c["gpu_memory"] is None:
@@ -154,7 +156,7 @@ def _time_line(c: dict[str, Any]) -> str:
 
 
 def _gb(size: int) -> str:
-    return f"{size / 1e9:,.1f} GB"
+    return f"{size / 1e9:,.1f} GB" if size >= 5e7 else f"{size / 1e6:,.1f} MB"
 
 
 def _duration(seconds: float) -> str:

@@ -142,6 +142,8 @@ def _prepare(
     sharding.settle(model)
     trained = list(checkpoint.trained_parameters(peft_model).values())
     world, number_kind = accelerator.num_processes, str(dtype).removeprefix("torch.")
+    if config.model.quantize != "none":
+        number_kind = f"4 bits ({number_kind} products)"
     say(
         f"{source.name} in {number_kind} on {accelerator.device.type}, {world} process{'es' if world > 1 else ''}"
         f"{', sharded' if sharding.asked() else ''}, "

@@ -94,7 +94,7 @@ def test_the_plan_says_what_a_run_takes_on_a_gpu(model, tmp_path, capsys):
     assert found["memory"]["total"] == sum(v for k, v in found["memory"].items() if k != "total")
     assert command("plan", dataset, *flags) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[-2].startswith("memory    0.0 GB: base 0.0 GB, adapter with its optimizer 0.0 GB")
+    assert lines[-2].startswith("memory    0.8 MB: base 0.2 MB (float32), adapter with its optimizer 0.3 MB")
     assert lines[-1].endswith("FLOPs; --gpu NAME says how long that is")
 
 
@@ -105,7 +105,7 @@ def test_a_run_that_will_not_fit_is_told_so(model, tmp_path, capsys, monkeypatch
     dataset = make_dataset(tmp_path / "data", make_rows(24))
     assert command("plan", dataset, "--model", model, "--max-length", LENGTH, "--gpu", "NVIDIA A10") == 0
     assert (
-        "A10 has 0.0 GB; it will not fit: --gradient-checkpointing, or a smaller --max-length"
+        "A10 has 0.1 MB; it will not fit: --gradient-checkpointing, or a smaller --max-length"
         in capsys.readouterr().out
     )
 

@@ -1,10 +1,12 @@
 """docs/training.md: its table of losses is what they declare, and the loss that it adds trains and has TRL's value."""
 
+import dataclasses
 import re
 from pathlib import Path
 
 import pytest
 
+from gcsl_train import config
 from gcsl_train.config import resolve
 from gcsl_train.losses import LOSSES
 from gcsl_train.objective import choose
@@ -73,3 +75,17 @@ def test_the_settings_file_on_the_page_is_one(tmp_path):
     made = resolve(str(tmp_path / "run.toml"), {"DIR": "d", "model": "m", "out": "o"})
     assert (made.data.max_length, made.lora.rank, made.run.packs_per_step) == (4096, 32, 16)
     assert choose(made.loss, "examples").settings == {"coefficient": 0.1, "direction": "policy-reference"}
+
+
+def test_every_setting_stands_on_the_page_with_its_default():
+    line = {row.split("|")[1].strip(" `[]"): row for row in PAGE.splitlines() if row.startswith("| `[")}
+    for part, kind in config.PARTS.items():
+        for setting in dataclasses.fields(kind):
+            if (part, setting.name) == ("loss", "settings"):
+                continue
+            assert f"`{setting.name}`" in line[part], (part, setting.name)
+            if setting.default not in (dataclasses.MISSING, None):
+                default = setting.default
+                found = line[part].split(f"`{setting.name}` ")[1].split(",")[0].split(":")[0].strip(" )|")
+                same = float(found) == default if type(default) in (int, float) else found == str(default).lower()
+                assert same, (part, setting.name)
