@@ -25,7 +25,7 @@ from safetensors.torch import load_file
 from gcsl_data.errors import DataError, InputError
 from gcsl_train import reward_embedding
 from gcsl_train.errors import reason
-from gcsl_train.files import staged_folder, write_json, write_tensors
+from gcsl_train.files import sha256, staged_folder, write_json, write_tensors
 from gcsl_train.say import Say
 from gcsl_train.spread import like, whole
 
@@ -242,9 +242,3 @@ def _numbered(parent: Path) -> list[tuple[int, Path]]:
     if not parent.is_dir():
         return []
     return sorted((int(m[1]), p) for p in parent.iterdir() if (m := _FOLDER.fullmatch(p.name)) and p.is_dir())
-
-
-def sha256(path: Path) -> str:
-    """The SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

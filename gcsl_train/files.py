@@ -1,6 +1,7 @@
-"""Files that appear whole or not at all: written beside their place, forced to disk, then renamed."""
+"""Files that appear whole or not at all: written beside their place, forced to disk, then renamed; and the hash of a file."""
 
 import contextlib
+import hashlib
 import json
 import os
 import shutil
@@ -82,3 +83,9 @@ def _swap(staging: Path, final: Path) -> None:
     staging.rename(final)
     sync_folder(final.parent)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

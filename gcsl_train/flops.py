@@ -87,7 +87,7 @@ def costs(model: Any, head: nn.Module) -> Costs | None:
     layers = [m for n, m in model.named_modules() if ".lora_" not in n and m is not head]
     return Costs(
         body=sum(map(_weights, layers)),
-        head=_numel(head.weight),
+        head=_weights(head),
         adapter=adapter,
         width=_attention_width(config),
         windows=_windows(config),
@@ -119,15 +119,9 @@ def peak(device: torch.device, dtype: torch.dtype) -> float | None:
 
 def _weights(module: nn.Module) -> int:
     """Weights of a layer that multiplies by a matrix; 0 for all others."""
-    if isinstance(module, nn.Linear):
-        return (
-            module.in_features * module.out_features
-        )  # features, not elements: a 4-bit layer packs two weights in one
-    return _numel(module.weight) if isinstance(module, Conv1D) else 0
-
-
-def _numel(weight: Any) -> int:
-    return int(weight.numel())
+    if isinstance(module, nn.Linear):  # features, not elements: a 4-bit layer packs two weights in one
+        return module.in_features * module.out_features
+    return module.weight.numel() if isinstance(module, Conv1D) else 0
 
 
 def _attention_width(config: Any) -> int:

@@ -114,9 +114,9 @@ def as_text(counts: dict[str, Any]) -> str:
     whole = "" if c["item"] == "row" else f"of {c['item']}s "
     parts = [f"{c['dropped']:,} {whole}longer than {limit} tokens"] if c["dropped"] else []
     parts += [f"{count:,} {reason}" for reason, count in c["filtered"].items()]
-    left_out = f"{', '.join(parts)} are left out, " if parts else "none left out, "
+    missing = f"{', '.join(parts)} are left out, " if parts else "none left out, "
     return (
-        f"examples  {c['examples']:,} ({left_out}the longest {c['item']} has {c['longest']:,})\n"
+        f"examples  {c['examples']:,} ({missing}the longest {c['item']} has {c['longest']:,})\n"
         f"tokens    {c['tokens']:,} per epoch, {c['supervised_tokens']:,} of them in answers, which are what is learned\n"
         f"packs     {c['packs']:,} per epoch, of up to {limit} tokens; {c['padding']:.1%} of their room stays empty\n"
         f"steps     {c['steps']:,} in all, {c['steps_per_epoch']:,} per epoch, of up to {c['packs_per_step']:,} packs each; "

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from gcsl_data.errors import DataError, UsageError
-from gcsl_train import checkpoint, reward_embedding
+from gcsl_train import reward_embedding
 from gcsl_train.checkpoint import ADAPTER, Saved
 from gcsl_train.config import Config
+from gcsl_train.files import sha256
 from gcsl_train.objective import Objective
 from gcsl_train.runfolder import RunFolder
 
@@ -101,7 +102,7 @@ def is_complete(run: RunFolder, saved: Saved, total: int | None) -> bool:
         return False
     names = [name for name in (ADAPTER, reward_embedding.FILE) if name in saved.hashes]
     written = run.goals.is_file() and all((run.adapter / name).is_file() for name in names)
-    return written and all(checkpoint.sha256(run.adapter / name) == saved.hashes[name] for name in names)
+    return written and all(sha256(run.adapter / name) == saved.hashes[name] for name in names)
 
 
 def _other_length(saved: Saved, then: int, now: int) -> DataError:

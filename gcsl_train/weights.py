@@ -4,6 +4,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+from gcsl_train.files import sha256
 from gcsl_train.model import Source, not_loaded, quiet
 
 
@@ -14,16 +15,11 @@ def weights_sha256(source: Source) -> str:
     """
     folder = Path(source.location)
     if source.file is not None:
-        return _file_sha256(folder / source.file)
+        return sha256(folder / source.file)
     digest = hashlib.sha256()
     for path in sorted(_hub_weights(source) if source.kind == "hub" else folder.glob("*.safetensors")):
-        digest.update(f"{path.name} {_file_sha256(path)}\n".encode())
+        digest.update(f"{path.name} {sha256(path)}\n".encode())
     return digest.hexdigest()
-
-
-def _file_sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _hub_weights(source: Source) -> list[Path]:

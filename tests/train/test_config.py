@@ -1,3 +1,5 @@
+import dataclasses
+import inspect
 import re
 
 import pytest
@@ -148,3 +150,12 @@ def test_an_empty_word_is_as_good_as_none(empty):
 def test_no_path_holds_a_null_character():
     with pytest.raises(UsageError, match=r"run\.out must be text without null characters"):
         resolve(None, NEEDED, ['run.out="a\\u0000b"'])
+
+
+def test_a_setting_is_named_by_its_flag_only_where_train_has_that_flag():
+    from gcsl_train import __main__, config
+
+    given = {name.replace("_", "-") for name in inspect.signature(__main__.train).parameters} | {"DIR"}
+    flags = {(part, name) for flag, (part, name) in config.FLAGS.items() if flag in given}
+    every = {(part, s.name) for part, kind in config.PARTS.items() for s in dataclasses.fields(kind)}
+    assert every - flags - {("data", "dataset"), ("loss", "settings")} == set(config._WITHOUT_FLAG)

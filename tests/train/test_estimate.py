@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from gcsl_train import attention, config, estimate
+from gcsl_train import config, estimate
 from gcsl_train import model as models
 from gcsl_train.estimate import NAME
 from gcsl_train.policy import Policy
@@ -122,12 +122,6 @@ def test_what_is_no_gpu_or_no_share_is_refused(flags, said, model, tmp_path, cap
     dataset = make_dataset(tmp_path / "data", make_rows(24))
     assert command("plan", dataset, "--model", model, *flags) == 2
     assert said in capsys.readouterr().err
-
-
-def test_the_layout_never_computes(model):
-    with pytest.raises(NotImplementedError):
-        estimate._Sizes.backward(None, torch.zeros(1))
-    assert attention.register() != NAME
 
 
 def family(folder, kind, **options):
