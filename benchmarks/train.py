@@ -11,7 +11,6 @@ installed and a GPU, TRL is measured with it too. MFU counts what LoRA needs (gc
 import argparse
 import itertools
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -120,11 +119,12 @@ def worker(setting: str, work: Path) -> dict[str, float]:
 
 def measure(setting: str, work: Path, given: argparse.Namespace) -> dict[str, float]:
     """Tokens per second after the first steps, MFU where the device's peak is known, and the most memory (bytes)."""
+    from gcsl_train.speed import peak_memory
+
     lines = ours(setting, work, given) if setting.startswith("ours") else theirs(setting, work, given)
     rest = lines[WARM:]
     seconds, tokens = sum(line["seconds"] for line in rest), sum(line["tokens"] for line in rest)
-    cuda = torch.cuda.is_available()
-    memory = torch.cuda.max_memory_allocated() if cuda else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    memory = peak_memory(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     return {
         "tokens_per_s": tokens / seconds,
         "mfu": mfu(work, sum(line["flops"] for line in rest) / seconds, given),

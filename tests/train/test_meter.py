@@ -11,7 +11,7 @@ import torch
 
 from gcsl_train import flops, progress
 from gcsl_train.meter import StepReport
-from gcsl_train.speed import Speed, Stopwatch, peak_memory
+from gcsl_train.speed import Speed, Stopwatch
 from tests.train.support import command, make_dataset, make_rows, metrics
 
 SPEED = Speed(tokens_per_s=1000.0, supervised_tokens_per_s=250.0, flops_per_s=4e14, mfu=0.404, peak_memory=2**30)
