@@ -1,7 +1,6 @@
-"""The shape of a log as JSON Schema, and what differs between two shapes."""
+"""The shape of a log as JSON Schema, and schemas that were kept in files."""
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +11,7 @@ from gcsl_data.columns import ROW_INDEX
 from gcsl_data.errors import DataError, UsageError, reading
 from gcsl_data.ingest.explain import UNREADABLE, explain
 from gcsl_data.ingest.inputs import find_logs
-from gcsl_data.schemas import DIALECT
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One difference: `field` with dots and [] for list items, what it was and is; `breaking` for readers of the old."""
-
-    field: str
-    before: str | None
-    after: str | None
-    breaking: bool
+from gcsl_data.schemas import DIALECT, generate
 
 
 def infer(log: str) -> dict[str, Any]:
@@ -38,49 +27,33 @@ def infer(log: str) -> dict[str, Any]:
     return {"$schema": DIALECT, "title": found.uri, "type": "object", "properties": fields}
 
 
-def shape(path: str) -> dict[str, Any]:
-    """The JSON Schema in a .schema.json file, else that of the log at `path`."""
-    if not path.endswith(".schema.json"):
-        return infer(path)
+def schema_of(name: str) -> dict[str, Any]:
+    """The schema of ours called `name`, else the JSON Schema in a .schema.json file, else that of the log at `name`.
+
+    Raises InputError (66) for a file that cannot be read, DataError (65) for one that is no JSON Schema of rows.
+    """
+    if ours := generate().get(f"{name}.schema.json"):
+        return ours
+    return _kept(name) if name.endswith(".schema.json") else infer(name)
+
+
+def _kept(path: str) -> dict[str, Any]:
     with reading(path):
         content = Path(path).read_bytes()
     try:
         document = json.loads(content)
-    except (RecursionError, ValueError) as error:
-        raise DataError("GD6514", f"{path} is no JSON Schema: {error}") from None
-    if not isinstance(document, dict) or "properties" not in document:
-        raise DataError("GD6514", f"{path} is no JSON Schema of rows: it has no properties")
-    try:
         jsonschema.Draft202012Validator.check_schema(document)
     except jsonschema.SchemaError as error:
         raise DataError("GD6514", f"{path} is no JSON Schema: {error.json_path}: {error.message}") from None
+    except RecursionError:
+        raise DataError(
+            "GD6560", f"{path} is nested too deeply to be read; say inner parts once, under $defs"
+        ) from None
+    except ValueError as error:
+        raise DataError("GD6514", f"{path} is no JSON Schema: {error}") from None
+    if not isinstance(document, dict) or not {"properties", "$ref"} & document.keys():
+        raise DataError("GD6514", f"{path} is no JSON Schema of rows: it has no properties")
     return document
-
-
-def diff(before: dict[str, Any], after: dict[str, Any]) -> list[Change]:
-    """What changed from one shape to the other, by field. A field that goes or changes its type is breaking."""
-    old, new = dict(_leaves(before, "")), dict(_leaves(after, ""))
-    changes = []
-    for field in sorted({*old, *new}):
-        was, now = old.get(field), new.get(field)
-        if was != now:
-            widened = was == "integer" and now == "number"
-            changes.append(Change(field, was, now, breaking=was is not None and not widened))
-    return changes
-
-
-def _leaves(schema: dict[str, Any] | bool, at: str) -> list[tuple[str, str]]:
-    """Field and type name of everything below `schema`, which may be `true` or `false` for anything or nothing."""
-    if isinstance(schema, bool):
-        return [(at, "any" if schema else "nothing")]
-    kinds = schema.get("type", "any")
-    names = [kinds] if isinstance(kinds, str) else [kind for kind in kinds if kind != "null"]
-    found = [(at, "|".join(sorted(names)))] if at else []
-    for name, inner in schema.get("properties", {}).items():
-        found += _leaves(inner, f"{at}.{name}" if at else name)
-    if isinstance(schema.get("items"), dict):
-        found += _leaves(schema["items"], f"{at}[]")
-    return found
 
 
 def _of_type(dtype: pl.DataType) -> dict[str, Any]:

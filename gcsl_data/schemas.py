@@ -1,12 +1,17 @@
-"""The JSON Schemas in `schemas/`, generated from the code; a test holds the files equal to this."""
+"""The JSON Schemas in `schemas/`, generated from the code and written; a test holds the files equal to this."""
 
+import json
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
 
 import polars as pl
 from pydantic import TypeAdapter
 
 from gcsl_data.columns import KINDS, MESSAGES, RECORD, Column
+from gcsl_data.dataset import files
 from gcsl_data.dataset.manifest import Kind, Manifest
+from gcsl_data.errors import OutputError
 from gcsl_data.recipe import Recipe
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -35,6 +40,43 @@ def generate() -> dict[str, dict[str, Any]]:
         "manifest.schema.json": {"$schema": DIALECT, **_strict(TypeAdapter(Manifest).json_schema())},
         "recipe.schema.json": {"$schema": DIALECT, **TypeAdapter(Recipe).json_schema()},
     }
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """Names of the files that were written, and of those that stood there already as they are to be."""
+
+    written: tuple[str, ...]
+    unchanged: tuple[str, ...]
+
+
+def export(folder: Path, *, overwrite: bool = False) -> Exported:
+    """Writes all schemas into `folder`, a file each. Files that hold the same already are left alone.
+
+    Raises OutputError (73), before anything is written, when a file holds something else and is not to be overwritten;
+    WriteError (74) when the disk refuses.
+    """
+    texts = {name: json.dumps(schema, indent=2, ensure_ascii=False) + "\n" for name, schema in generate().items()}
+    written = []
+    for name, text in texts.items():
+        files.require_file_or_nothing(folder / name)
+        if not _holds(folder / name, text):
+            written.append(name)
+    others = [name for name in written if (folder / name).exists()]
+    if others and not overwrite:
+        text = f"{folder / others[0]} holds something else; pass --overwrite, or name another folder"
+        raise OutputError("GD7305", text)
+    for name in written:
+        with files.staged_file(folder / name) as file:
+            files.write_bytes(file, texts[name].encode())
+    return Exported(tuple(written), tuple(name for name in texts if name not in written))
+
+
+def _holds(path: Path, text: str) -> bool:
+    try:
+        return path.read_bytes() == text.encode()
+    except OSError:  # absent, or not to be read, and then not to be taken for the same
+        return False
 
 
 def _row_schema(title: str, about: str, columns: tuple[Column, ...]) -> dict[str, Any]:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:  # what is shown was imported by whoever made it; no command w
     from gcsl_data.dataset.export import Exported
     from gcsl_data.dataset.manifest import Accounting, Hygiene
     from gcsl_data.extremes import Extremes
-    from gcsl_data.log_schema import Change
     from gcsl_data.presets import Preset
+    from gcsl_data.schema_diff import Change
 
 OnRows = Callable[[int, int], None]
 
@@ -99,7 +99,7 @@ def show_schema(schema: dict[str, object], *, as_json: bool) -> None:
 def show_changes(changes: "Sequence[Change]") -> None:
     """Fields that came, went or changed, a line each."""
     for change in changes:
-        word = "breaking" if change.breaking else "added" if change.before is None else "widened"
+        word = "breaking" if change.breaking else "added" if change.before is None else "narrowed"
         what = one_line(f"{change.field}: {change.before or 'absent'} -> {change.after or 'absent'}")
         print(f"{word:<9} {what}")
 

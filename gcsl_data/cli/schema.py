@@ -1,11 +1,13 @@
 """gcsl-data schema: JSON Schemas of what gcsl writes, of a log, what changed between two; presets of well-known logs."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from gcsl_data.cli._options import Json
 
+_SCHEMA = "A log, a .schema.json file, or the name of a schema of ours (`schema export`)."
 schema_app = typer.Typer(help="JSON Schemas of what gcsl writes and of logs; presets.", no_args_is_help=True)
 
 
@@ -23,6 +25,29 @@ def show(
     if name not in known:
         raise UsageError("GD0217", f"no schema {name!r}; {nearest(name, list(known))}")
     _show.show_schema(known[name], as_json=json)
+
+
+@schema_app.command()
+def export(
+    folder: Annotated[
+        Path, typer.Argument(metavar="[FOLDER]", help="Where the files go. (schemas)", show_default=False)
+    ] = Path("schemas"),
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Take the place of other files there.")] = False,
+    json: Json = False,
+) -> None:
+    """Write all schemas of ours as files, to keep with what reads our datasets. Prints the files that were written."""
+    from gcsl_data.cli import _show
+    from gcsl_data.dataset.decode import encode
+    from gcsl_data.schemas import export as export_schemas
+
+    exported = export_schemas(folder, overwrite=overwrite)
+    if json:
+        _show.print_json({"folder": str(folder), **encode(exported)})
+        return
+    for name in exported.written:
+        print(_show.printable(str(folder / name)))
+    if exported.unchanged:
+        _show.say(f"{len(exported.unchanged)} files there are the same already")
 
 
 @schema_app.command()
@@ -60,20 +85,21 @@ def infer(
 
 @schema_app.command()
 def diff(
-    before: Annotated[str, typer.Argument(metavar="BEFORE", help="A log, or a .schema.json file.")],
-    after: Annotated[str, typer.Argument(metavar="AFTER", help="A log, or a .schema.json file.")],
+    before: Annotated[str, typer.Argument(metavar="BEFORE", help=_SCHEMA)],
+    after: Annotated[str, typer.Argument(metavar="AFTER", help=_SCHEMA)],
     breaking_only: Annotated[
         bool, typer.Option("--breaking-only", help="Only what a reader of the old one would miss.")
     ] = False,
     json: Json = False,
 ) -> None:
-    """Say which fields came, went or changed their type. Exit 1 when any did."""
+    """Say which fields came, went or changed, and which of that breaks a reader of BEFORE. Exit 1 when any did."""
     from gcsl_data.cli import _show
     from gcsl_data.dataset.decode import encode
-    from gcsl_data.log_schema import diff as diff_shapes
-    from gcsl_data.log_schema import shape
+    from gcsl_data.log_schema import schema_of
+    from gcsl_data.schema_diff import diff as changes_between
 
-    changes = [c for c in diff_shapes(shape(before), shape(after)) if c.breaking or not breaking_only]
+    found = changes_between(schema_of(before), schema_of(after), names=(before, after))
+    changes = [change for change in found if change.breaking or not breaking_only]
     if json:
         _show.print_json({"ok": not changes, "exit_code": int(bool(changes)), "changes": encode(changes)})
     else:

@@ -12,10 +12,10 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 # From the ground up. A module imports only from lines above its own; modules on one line do not know each other.
 LAYERS = """
 errors normalisation time_cuts resources
-fit
+fit schema_shape
 dataset.decode dataset.goal dataset.files dataset
 dataset.manifest
-columns control_tokens hashing lookup
+columns control_tokens hashing lookup schema_diff
 stages.builders stages.builders.settings ingest.shapes ingest.shapes.settings
 presets
 recipe ingest.fault ingest.recognise ingest.conversations
