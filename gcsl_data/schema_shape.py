@@ -132,7 +132,9 @@ class Document:
         if others := sorted(said - {elsewhere[0]}):
             raise self._unread(f"{others[0]} beside {elsewhere[0]}")
         if elsewhere[0] == "$ref":
-            return [self._target(schema["$ref"])]
+            if schema["$ref"] not in self._targets:
+                self._targets[schema["$ref"]] = self._target(schema["$ref"])
+            return [self._targets[schema["$ref"]]]
         if elsewhere[0] == "allOf" and len(schema["allOf"]) > 1:
             raise self._unread("several schemas in allOf")
         return schema[elsewhere[0]]
@@ -140,26 +142,25 @@ class Document:
     def _unread(self, what: str) -> DataError:
         return DataError("GD6562", f"{self._name} uses {shown(what)}, which cannot be compared; write it without")
 
+    def _astray(self, reference: str, how: str) -> DataError:
+        return DataError("GD6561", f"{self._name}: $ref {shown(reference)} {how}")
+
     def _target(self, reference: str) -> Schema:
-        if reference in self._targets:
-            return self._targets[reference]
         if reference != "#" and not reference.startswith("#/"):
-            text = f"{self._name}: $ref {shown(reference)} is no #/...; bring what it names in under $defs"
-            raise DataError("GD6561", text)
+            raise self._astray(reference, "is no #/...; bring what it names in under $defs")
+        steps = [unquote(step).replace("~1", "/").replace("~0", "~") for step in reference[1:].split("/")[1:]]
         at: Any = self._root
-        for step in reference[1:].split("/")[1:]:
-            key = unquote(step).replace("~1", "/").replace("~0", "~")
+        for key in steps:
             if isinstance(at, dict) and key in at:
                 at = at[key]
             elif isinstance(at, list) and key.isdecimal() and len(key) < 10 and int(key) < len(at):
                 at = at[int(key)]
             else:
-                raise DataError("GD6561", f"{self._name}: $ref {shown(reference)} leads nowhere; mend it")
-        try:
-            jsonschema.Draft202012Validator.check_schema(at)  # the document is one, but not each of its parts
-        except jsonschema.SchemaError:
-            raise DataError("GD6561", f"{self._name}: $ref {shown(reference)} leads to no schema; mend it") from None
-        return self._targets.setdefault(reference, at)
+                raise self._astray(reference, "leads nowhere; mend it")
+        is_definition = not steps or (len(steps) == 2 and steps[0] in ("$defs", "definitions"))
+        if not is_definition and not _is_schema(at):  # definitions were checked with the document
+            raise self._astray(reference, "leads to no schema; mend it")
+        return at
 
     def _shape(self, node: Node) -> Shape:
         pools: dict[str, tuple[set[str], list[Mapping[str, Any]]]] = {}
@@ -188,6 +189,14 @@ class Document:
         always = frozenset(labels).intersection(*[part.always for part in parts])
         rests = [part.rest for part in parts if part.rest is not None]
         return Inside(named, always, self.node(*rests) if rests else None, all(part.closed for part in parts))
+
+
+def _is_schema(part: Any) -> bool:
+    try:
+        jsonschema.Draft202012Validator.check_schema(part)
+    except jsonschema.SchemaError:
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)
