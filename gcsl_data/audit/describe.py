@@ -8,7 +8,7 @@ from typing import Any
 from gcsl_data.audit.stats import Stats, stats_of
 from gcsl_data.audit.subject import Subject, subject_of_dataset, subject_of_log
 from gcsl_data.audit.summary import Summary, summary_of
-from gcsl_data.audit.sweep import SweepRow, counts_of, sweep_bins
+from gcsl_data.audit.sweep import SweepRow, counts_of, require_choice, sweep_bins
 from gcsl_data.dataset.find import newest_dataset
 from gcsl_data.dataset.manifest import load
 from gcsl_data.engines.local import LocalEngine
@@ -60,7 +60,7 @@ def describe(
 
     `against` is another dataset or log, `sweep` numbers of bins such as 2..10, `tokenizer` a tokenizer.json or its folder.
     """
-    counts = counts_of(sweep) if sweep else ()
+    counts = () if sweep is None else counts_of(sweep)
     is_dataset = _is_dataset(paths)
     if is_dataset and counts:
         raise UsageError(
@@ -98,7 +98,10 @@ def _of_dataset(path: str) -> _Looked:
 def _of_logs(paths: Sequence[str], recipe: Recipe, counts: Sequence[int]) -> _Looked:
     logs = find_logs(paths, recipe.shape)
     engine = LocalEngine(logs)
-    plan = settle(make_plan(logs, recipe), engine)
+    plan = make_plan(logs, recipe)
+    if counts:
+        require_choice(plan)
+    plan = settle(plan, engine)
     measured = measure(plan, engine)
     return _Looked(
         subject_of_log(plan, measured, engine),

@@ -39,11 +39,13 @@ def counts_of(text: str) -> range:
 
 
 def sweep_bins(plan: Plan, census: Census, counts: Sequence[int]) -> tuple[SweepRow, ...]:
-    """What each number of bins would give; the log is not looked at again.
+    """What each number of bins would give; the log is not looked at again."""
+    return tuple(_swept(plan, census, count) for count in counts)
 
-    Raises UsageError (2) where the recipe leaves nothing to choose: no bins, given thresholds, a frozen fit, rows that
-    a builder makes.
-    """
+
+def require_choice(plan: Plan) -> None:
+    """Raises UsageError (2) where the recipe leaves nothing to choose: no bins, given thresholds, a frozen fit, rows that a
+    builder makes."""
     stage = plan.recipe.bins
     if (
         not plan.is_binned
@@ -54,7 +56,6 @@ def sweep_bins(plan: Plan, census: Census, counts: Sequence[int]) -> tuple[Sweep
     ):
         why = "an earlier fit" if plan.frozen else "given thresholds" if stage.thresholds else "this recipe"
         raise UsageError("GD0274", f"--sweep-bins: {why} leaves no number of bins to choose; leave it out")
-    return tuple(_swept(plan, census, count) for count in counts)
 
 
 def _swept(plan: Plan, census: Census, count: int) -> SweepRow:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from gcsl_data.cli._draw import bar, print_line, print_table, sparkline, table
+from gcsl_data.errors import one_line
 
 if TYPE_CHECKING:
     from gcsl_data.audit.sections.drift import Shift
@@ -28,9 +29,7 @@ def show_sweep(stats: "Stats") -> None:
     console = Console(highlight=False, markup=False, soft_wrap=False)
     columns = {"asked": "right", "effective": "right", "goals kept": "right", "examples": "right", "each": "right"}
     rows = [
-        [str(row.asked), "", "", "", "", "", "", row.fails or ""]
-        if row.fails
-        else [
+        [
             str(row.asked),
             str(row.effective),
             str(row.kept),
@@ -41,8 +40,12 @@ def show_sweep(stats: "Stats") -> None:
             bar(row.largest_share or 0.0),
         ]
         for row in stats.sweep
+        if not row.fails
     ]
     print_table(console, table(columns | {"smallest": "right", "largest": "right", "": "left"}, rows))
+    for row in stats.sweep:
+        if row.fails:
+            print_line(console, f"{row.asked} bins: {one_line(row.fails, limit=200)}")
 
 
 def _rewards(stats: "Stats") -> list[str]:

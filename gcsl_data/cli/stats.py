@@ -46,7 +46,7 @@ def stats(
         _show.say(f"warning: {warning}")
     if json:
         _show.print_json(encode(described.stats))
-    elif sweep_bins:
+    elif described.stats.sweep:
         _show_sections.show_sweep(described.stats)
     else:
         _show_stats.show_stats(described.stats, described.summary)
