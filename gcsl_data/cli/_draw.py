@@ -1,5 +1,6 @@
 """Bars and tables of plain characters, for 80 columns. Cells are Text, never markup."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 
 from rich.console import Console
@@ -38,6 +39,11 @@ def table(columns: Mapping[str, str], rows: Sequence[Sequence[str]]) -> Table:
 def print_line(console: Console, line: str) -> None:
     """One line as it is, broken where the console ends."""
     console.print(Text(line))
+
+
+def print_sentence(console: Console, sentence: str) -> None:
+    """Words in as many lines as they need, the second and further ones indented."""
+    print("\n".join(textwrap.wrap(one_line(sentence, limit=1000), console.width, subsequent_indent="  ")))
 
 
 def print_table(console: Console, shown: Table) -> None:

@@ -4,8 +4,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from gcsl_data.cli._draw import bar, print_line, print_table, sparkline, table
-from gcsl_data.errors import one_line
+from gcsl_data.cli._draw import bar, print_line, print_sentence, print_table, sparkline, table
 
 if TYPE_CHECKING:
     from gcsl_data.audit.sections.drift import Shift
@@ -21,7 +20,7 @@ def show_sections(console: Console, stats: "Stats") -> None:
     _show_splits(console, stats)
     _show_drift(console, stats)
     for advice in stats.advice:
-        print_line(console, f"look at {advice.number}: {advice.says}")
+        print_sentence(console, f"look at {advice.number}: {advice.says}")
 
 
 def show_sweep(stats: "Stats") -> None:
@@ -45,7 +44,7 @@ def show_sweep(stats: "Stats") -> None:
     print_table(console, table(columns | {"smallest": "right", "largest": "right", "": "left"}, rows))
     for row in stats.sweep:
         if row.fails:
-            print_line(console, f"{row.asked} bins: {one_line(row.fails, limit=200)}")
+            print_sentence(console, f"{row.asked} bins: {row.fails}")
 
 
 def _rewards(stats: "Stats") -> list[str]:

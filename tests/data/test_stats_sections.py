@@ -242,18 +242,10 @@ def test_a_sweep_says_which_numbers_of_bins_fail(tmp_path: Path) -> None:
 
     assert [row["fails"] is None for row in rows] == [False, False]
     assert outcome.status == 0
-    assert outcome.out.splitlines()[0].split() == [
-        "asked",
-        "effective",
-        "goals",
-        "kept",
-        "examples",
-        "each",
-        "smallest",
-        "largest",
-    ]
-    assert [line.split()[:2] for line in outcome.out.splitlines()[1:]] == [["2", "bins:"], ["3", "bins:"]]
-    assert "60 of 65 records (92%) have the reward 0" in outcome.out
+    header, *lines = outcome.out.splitlines()
+    assert header.split()[:4] == ["asked", "effective", "goals", "kept"]
+    assert [line.split()[:2] for line in lines if line[0] != " "] == [["2", "bins:"], ["3", "bins:"]]
+    assert outcome.out.count("60 of 65 records (92%) have the reward 0") == 2
 
 
 @pytest.mark.parametrize("asked", ["", "3", "1..4", "9..2", "2..1001", "2..300", "a..b", "2...4", "-2..4"])
