@@ -1,6 +1,6 @@
 """From what a person names on the command line to its stats: a dataset, or logs with a recipe."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ from gcsl_data.measure import measure
 from gcsl_data.plan import make_plan
 from gcsl_data.recipe import Recipe, resolve
 from gcsl_data.settle import settle
+
+OnStep = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +57,12 @@ def describe(
     against: str | None = None,
     sweep: str | None = None,
     tokenizer: str | None = None,
+    on_step: OnStep = lambda _step: None,
 ) -> Described:
     """The stats of one dataset, or of logs under a recipe (None: a dataset is meant). Writes nothing.
 
     `against` is another dataset or log, `sweep` numbers of bins such as 2..10, `tokenizer` a tokenizer.json or its folder.
+    `on_step` hears what is done now.
     """
     counts = () if sweep is None else counts_of(sweep)
     is_dataset = _is_dataset(paths)
@@ -66,11 +70,13 @@ def describe(
         raise UsageError(
             "GD0275", "--sweep-bins is for logs: a dataset's bins are settled; name the log it was made of"
         )
-    looked = _of_dataset(paths[0]) if is_dataset else _of_logs(paths, recipe or Recipe(), counts)
+    looked = _of_dataset(paths[0], on_step) if is_dataset else _of_logs(paths, recipe or Recipe(), counts, on_step)
     reference = None
     if against is not None:
-        other = _of_dataset(against) if _is_dataset([against]) else _of_logs([against], recipe or Recipe(), ())
+        is_dataset = _is_dataset([against])
+        other = _of_dataset(against, on_step) if is_dataset else _of_logs([against], recipe or Recipe(), (), on_step)
         reference = (against, other.subject)
+    on_step("computing the sections")
     name, subject = ", ".join(paths), looked.subject
     stats = stats_of(subject, name, against=reference, sweep=looked.sweep, tokenizer=tokenizer)
     summary = summary_of(subject.found, name, subject.formulation)
@@ -91,18 +97,24 @@ def _is_dataset(paths: Sequence[str]) -> bool:
         return len(paths) == 1 and Path(paths[0]).is_dir()
 
 
-def _of_dataset(path: str) -> _Looked:
+def _of_dataset(path: str, on_step: OnStep) -> _Looked:
+    on_step(f"{path}: verifying and reading the shards")
     return _Looked(subject_of_dataset(Path(path), load(path)))
 
 
-def _of_logs(paths: Sequence[str], recipe: Recipe, counts: Sequence[int]) -> _Looked:
+def _of_logs(paths: Sequence[str], recipe: Recipe, counts: Sequence[int], on_step: OnStep) -> _Looked:
+    name = ", ".join(paths)
+    on_step(f"{name}: recognising")
     logs = find_logs(paths, recipe.shape)
     engine = LocalEngine(logs)
     plan = make_plan(logs, recipe)
     if counts:
         require_choice(plan)
+    on_step(f"{name}: looking for what is suspicious")
     plan = settle(plan, engine)
+    on_step(f"{name}: counting rewards")
     measured = measure(plan, engine)
+    on_step(f"{name}: lengths, groups and levels")
     return _Looked(
         subject_of_log(plan, measured, engine),
         plan.notes,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def show_sections(console: Console, stats: "Stats") -> None:
     """Each section in a line or a small table; what there is nothing to say of is left out."""
-    for line in (*_rewards(stats), *_text(stats), *_groups(stats)):
+    for line in (*_goals(stats), *_rewards(stats), *_text(stats), *_groups(stats)):
         print_line(console, line)
     _show_levels(console, stats)
     _show_sources(console, stats)
@@ -45,6 +45,16 @@ def show_sweep(stats: "Stats") -> None:
     for row in stats.sweep:
         if row.fails:
             print_sentence(console, f"{row.asked} bins: {row.fails}")
+
+
+def _goals(stats: "Stats") -> list[str]:
+    goals = stats.goals
+    if goals.most_copies is None or not stats.bins.rows:
+        return []
+    unused = f"; {goals.unused} ({goals.unused_share:.1%}) give none" if goals.unused else ""
+    return [
+        f"  goals     {goals.kept} kept, {goals.dropped} dropped; a record gives up to {goals.most_copies} examples{unused}"
+    ]
 
 
 def _rewards(stats: "Stats") -> list[str]:

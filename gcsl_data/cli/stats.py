@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gcsl_data.cli._options import Json, Preset, RecipeFile, recipe_options
+from gcsl_data.cli._options import Json, Preset, Progress, RecipeFile, recipe_options
 
 
 @recipe_options()
@@ -23,6 +23,7 @@ def stats(
     tokenizer: Annotated[
         str | None, typer.Option(metavar="FILE|FOLDER", help="A tokenizer.json, or its folder: lengths in tokens too.")
     ] = None,
+    progress: Progress = "auto",
     preset: Preset = None,
     recipe: RecipeFile = None,
     json: Json = False,
@@ -38,7 +39,8 @@ def stats(
     from gcsl_data.dataset.decode import encode
 
     found, settled = named(paths or [], against=against, flags=flags, file=recipe, preset=preset)
-    described = describe(found, settled, against=against, sweep=sweep_bins, tokenizer=tokenizer)
+    with _show.steps(progress) as on_step:
+        described = describe(found, settled, against=against, sweep=sweep_bins, tokenizer=tokenizer, on_step=on_step)
     _show.say_notes(described.notes)
     if described.extremes:
         _show.say_extremes(described.extremes)

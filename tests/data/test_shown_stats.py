@@ -108,6 +108,19 @@ def test_rows_without_goals_are_not_counted_as_nought(folder: Path) -> None:
     assert "  copies    one for each that a record reaches: >= 0.8, >= 0.6\n" in made.err
 
 
+def test_each_step_is_said_when_progress_is_plain(folder: Path) -> None:
+    done = gcsl_data("stats", "log.jsonl", "--progress", "plain", cwd=folder)
+
+    steps = [line for line in done.err.splitlines() if line.startswith(("log.jsonl: ", "computing"))]
+    assert [step.removeprefix("log.jsonl: ") for step in steps] == [
+        "recognising",
+        "looking for what is suspicious",
+        "counting rewards",
+        "lengths, groups and levels",
+        "computing the sections",
+    ]
+
+
 def test_what_to_ask_for_may_be_a_reward(folder: Path) -> None:
     assert stats(folder, "--formulation", "reward-embedding").out.endswith(
         "Ask for: the reward 0.99, which the trainer embeds\n"
