@@ -51,10 +51,9 @@ def _goals(stats: "Stats") -> list[str]:
     goals = stats.goals
     if goals.most_copies is None or not stats.bins.rows:
         return []
-    unused = f"; {goals.unused} ({goals.unused_share:.1%}) give none" if goals.unused else ""
-    return [
-        f"  goals     {goals.kept} kept, {goals.dropped} dropped; a record gives up to {goals.most_copies} examples{unused}"
-    ]
+    unused = f", none of {goals.unused} ({goals.unused_share:.1%})" if goals.unused else ""
+    copies = f"up to {goals.most_copies} examples of a record{unused}"
+    return [f"  goals     {goals.kept} kept, {goals.dropped} dropped; {copies}"]
 
 
 def _rewards(stats: "Stats") -> list[str]:
@@ -62,12 +61,13 @@ def _rewards(stats: "Stats") -> list[str]:
     sign = -1 if rewards.direction == "lower" else 1
     low, high = (_number(sign * value) for value in (rewards.minimum, rewards.maximum))
     line = sparkline([part.records for part in rewards.histogram])
-    held = ", ".join(
+    scope = "" if rewards.described == rewards.records else f"in rows, {rewards.described}: "
+    held = scope + ", ".join(
         f"{share:.1%} {what}"
         for share, what in (
             (rewards.at_minimum_share, "hold the worst"),
             (rewards.at_maximum_share, "the best"),
-            (rewards.most_frequent_share, f"the most frequent, {_number(sign * rewards.most_frequent)}"),
+            (rewards.most_frequent_share, f"{_number(sign * rewards.most_frequent)}, the most"),
         )
     )
     return [
