@@ -167,8 +167,11 @@ def test_a_place_that_was_taken_meanwhile_is_not_replaced(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO])
 def test_a_disk_that_refuses_is_74_and_leaves_nothing(tmp_path: Path, number: int) -> None:
-    with pytest.raises(WriteError), files.staged(tmp_path / "deep" / "out"):
+    def refuse() -> None:
         raise OSError(number, os.strerror(number))
+
+    with pytest.raises(WriteError), files.staged(tmp_path / "deep" / "out"):
+        refuse()
 
     assert tree(tmp_path) == []
 
