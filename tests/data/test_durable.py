@@ -158,8 +158,7 @@ def test_a_place_that_was_taken_meanwhile_is_not_replaced(tmp_path: Path) -> Non
     with pytest.raises(OutputError, match="out exists"), files.staged(tmp_path / "out"):
         (tmp_path / "out").mkdir()
     with pytest.raises(OutputError, match="file exists"), files.staged_file(tmp_path / "file") as path:
-        path.touch()
-        (tmp_path / "file").write_text("theirs")
+        [place.write_text("theirs") for place in (path, tmp_path / "file")]
 
     assert (tmp_path / "file").read_text() == "theirs"
     assert tree(tmp_path) == ["file", "out"]
