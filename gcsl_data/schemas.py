@@ -67,7 +67,7 @@ def export(folder: Path, *, overwrite: bool = False) -> Exported:
         text = f"{folder / others[0]} holds something else; pass --overwrite, or name another folder"
         raise OutputError("GD7305", text)
     for name in written:
-        with files.staged_file(folder / name) as file:
+        with files.staged_file(folder / name, overwrite=overwrite) as file:
             files.write_bytes(file, texts[name].encode())
     return Exported(tuple(written), tuple(name for name in texts if name not in written))
 

@@ -13,6 +13,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 LAYERS = """
 errors normalisation time_cuts resources
 fit schema_shape
+dataset.renames
 dataset.decode dataset.goal dataset.files dataset
 dataset.manifest
 columns control_tokens hashing lookup schema_diff
@@ -46,12 +47,19 @@ stages.builders.rows
 plan engines.local extremes inference
 settle tally
 measure dataset.shards dataset.card dataset.find schemas
-build records log_schema dataset.verified
+dataset.verified
+build records log_schema
 dataset.export
-audit.phrases audit.built_rows audit.split_rows
+audit.phrases audit.built_rows audit.split_rows audit.subject audit.sweep
+audit.sections.rewards audit.sections.bins audit.sections.goals audit.sections.text audit.sections.drift
+audit.sections.groups audit.sections.splits audit.sections.sources audit.sections.contradictions audit.sections
+audit.summary audit.comparable audit.tokens audit.advice audit.shown
+audit.stats
+audit.describe
 audit.* audit
-cli._options cli._run cli._show
-cli._show_*
+cli._options cli._run cli._show cli._draw
+cli._show_sections cli._show_diff cli._show_trace
+cli._show_stats
 cli.*
 cli
 __main__
