@@ -17,12 +17,14 @@ from typing import NamedTuple
 import polars as pl
 import pyarrow as pa
 
+from gcsl_data.dataset.files import new_locked_folder, remove_abandoned
 from gcsl_data.errors import DataError, WriteError
 from gcsl_data.ingest.fault import Faults
 from gcsl_data.ingest.formats import LOG_FORMATS
 from gcsl_data.ingest.recognise import Recognised, open_plain
 from gcsl_data.ingest.refused import cover
 
+_TEMPORARY = "gcsl-copies-"
 _UTF8_BOM = b"\xef\xbb\xbf"
 
 
@@ -68,10 +70,12 @@ def make_plain(path: Path, found: Recognised, *, name: str, records: str | None 
 
 
 def temporary_folder() -> Path:
-    """A new folder that is removed when the process ends."""
-    folder = tempfile.TemporaryDirectory(prefix="gcsl-")
-    atexit.register(folder.cleanup)
-    return Path(folder.name)
+    """A new folder that is removed when the process ends; those of processes that were killed are removed now."""
+    parent = Path(tempfile.gettempdir())
+    remove_abandoned(parent, _TEMPORARY)
+    folder, _ = new_locked_folder(parent, _TEMPORARY, mode=0o700)  # the lock is let go when the process ends
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 @contextmanager

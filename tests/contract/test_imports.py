@@ -13,6 +13,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 LAYERS = """
 errors normalisation time_cuts resources
 fit
+dataset.renames
 dataset.decode dataset.goal dataset.files dataset
 dataset.manifest
 columns control_tokens hashing lookup
@@ -46,7 +47,8 @@ stages.builders.rows
 plan engines.local extremes inference
 settle tally
 measure dataset.shards dataset.card dataset.find schemas
-build records log_schema dataset.verified
+dataset.verified
+build records log_schema
 dataset.export
 audit.phrases audit.built_rows audit.split_rows audit.subject audit.sweep
 audit.sections.rewards audit.sections.bins audit.sections.goals audit.sections.text audit.sections.drift

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 import pyarrow as pa
@@ -287,16 +286,3 @@ def test_rows_stand_in_log_order_with_goals_ascending(tmp_path: Path) -> None:
 
     assert keys == sorted(keys)
     assert len(keys) == len(set(keys))
-
-
-def test_two_builds_at_once_give_one_dataset(tmp_path: Path) -> None:
-    log = write_jsonl(tmp_path / "log.jsonl", make_rows(REWARDS))
-    command: list[Any] = [*PROGRAM, "expand", log, "-o", tmp_path / "out"]
-
-    running = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(2)]
-    for process in running:
-        process.communicate()
-
-    assert sorted(process.returncode for process in running) == [0, 73]
-    assert tree(tmp_path)[:2] == ["log.jsonl", "out"]
-    assert load(tmp_path / "out").accounting.rows == 5000
