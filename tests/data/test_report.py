@@ -272,7 +272,10 @@ def test_what_is_not_there_is_left_out_or_told_in_a_sentence() -> None:
     for told in ("There are no bins here", "Records have no levels", "All records come from one log", "There is one split",
                  "Prompts carry no goal", "No number is a reason to stop"):  # fmt: skip
         assert told in page
-    assert Counter(in_page(page)) == Counter(in_stats(encode(bare)))
+    told = Counter(in_stats(encode(bare)))
+    left_out = {name for name, _ in told} - {name for name, _ in in_page(page)}
+    assert left_out == {"bins.effective", "bins.below", "goals.kept", "goals.dropped"}
+    assert Counter(in_page(page)) == Counter({item: count for item, count in told.items() if item[0] not in left_out})
 
 
 @pytest.mark.parametrize("palette", re.findall(r"--page:[^}]*", STYLE))
@@ -395,7 +398,7 @@ def test_pictures_are_svg_with_text_in_it_or_png_twice_as_large() -> None:
     ("flags", "status", "code"),
     [
         (["--plot", "bins.pdf"], 2, "GD0281"),
-        (["--html", "taken.html"], 73, "GD7305"),
+        (["--html", "taken.html"], 73, "GD7309"),
         (["--html", "folder.html", "--overwrite"], 73, "GD7304"),
         (["--html", "a.svg", "--plot", "a.svg"], 2, "GD0282"),
         (["--overwrite"], 2, "GD0283"),

@@ -13,6 +13,8 @@ from gcsl_data.audit.sections.rewards import Bar
 from gcsl_data.audit.stats import Stats
 from gcsl_data.dataset.manifest import Range
 
+GOAL_COUNTS = ("goals.kept", "goals.dropped")
+
 
 def of_rewards(stats: Stats) -> Part:
     """How rewards are distributed, with the thresholds in the picture."""
@@ -59,6 +61,9 @@ def of_goals(stats: Stats) -> Part:
     )
     copies = table("How many rows a record gives", columns_of("goals.copies", Copies), goals.copies)
     cut = numbers_of("bins.cut", bins.cut) if bins.cut else []
+    counted = [*numbers_of("bins", bins), *numbers_of("goals", goals)]
+    if not bins.rows:  # then nothing was counted by bin, and the zeros say nothing
+        counted = [(key, value) for key, value in counted if not key.startswith("bins.") and key not in GOAL_COUNTS]
     asked = [("inference_reward", stats.inference_reward)]
     return Part(
         "goals",
@@ -69,7 +74,7 @@ def of_goals(stats: Stats) -> Part:
             *(_aspect(aspect) for aspect in stats.aspects),
             _ranges(stats),
             folded("Rows from one record", copies) if goals.copies else None,
-            figures([*numbers_of("bins", bins), *cut, *numbers_of("goals", goals), *asked], direction),
+            figures([*cut, *counted, *asked], direction),
         ),
     )
 

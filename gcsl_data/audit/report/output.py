@@ -51,12 +51,11 @@ class Outputs:
         return tuple(path for path in (self.html, self.plot) if path)
 
     def _write(self, path: Path, content: bytes) -> None:
-        with staged_file(path) as staging:
+        with staged_file(path, overwrite=self.overwrite) as staging:
             write_bytes(staging, content)
-            self._require_free(path)
 
     def _require_free(self, path: Path) -> None:
         if self.overwrite:
             require_file_or_nothing(path)
         elif os.path.lexists(path):
-            raise OutputError("GD7305", f"{path} exists; say --overwrite to replace it, or choose another name")
+            raise OutputError("GD7309", f"{path} exists; say --overwrite to replace it, or choose another name")

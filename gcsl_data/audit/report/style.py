@@ -53,13 +53,14 @@ dd{{margin:0}}
 .meanings dt{{font-weight:600;font-size:.9rem}}
 .meanings dd{{color:var(--muted);font-size:.875rem}}
 .scroll{{overflow-x:auto;margin:.5rem 0}}
-table{{border-collapse:collapse;font-size:.9rem;min-width:50%}}
+table{{border-collapse:collapse;font-size:.875rem;min-width:50%}}
 caption{{text-align:left;padding:0 0 .5rem;color:var(--muted)}}
-th,td{{padding:.3rem .9rem .3rem 0;text-align:right;vertical-align:top;
+th,td{{padding:.3rem .75rem .3rem 0;text-align:right;vertical-align:top;
 border-bottom:1px solid var(--line);white-space:nowrap}}
 thead th{{font-weight:600;vertical-align:bottom;white-space:normal;overflow-wrap:normal}}
 tbody th{{font-weight:400}}
-.words{{text-align:left;white-space:normal;min-width:6.5rem}}
+.words{{text-align:left;white-space:normal;min-width:5.5rem}}
+td.words:last-child{{min-width:9rem}}
 details{{margin:.5rem 0}}
 summary{{cursor:pointer;padding:.3rem 0;color:var(--accent);max-width:70ch}}
 article{{margin:0 0 1rem;padding:.75rem 1rem;background:var(--panel);border-radius:4px}}
