@@ -6,6 +6,7 @@ Each gives None where there is nothing to see. Widths are in pixels of the whole
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from os.path import commonprefix
 from typing import TYPE_CHECKING, Any
 
 from gcsl_data.audit.report.figures import as_text, in_log
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 MOST_NUMBERED = 12  # thresholds with a number above them; more would run into each other
 MOST_LEVELS = 30
+LEAST_SHARED = 8  # letters that all names begin with; fewer are no burden
 LETTER = 6.2  # pixels of one letter, about
 
 
@@ -173,13 +175,15 @@ def sources_chart(stats: Stats, look: Look) -> "Chart | None":
     if len(sources) < 2 or not 1 < num_levels <= MOST_LEVELS:
         return None
     used = [level for level in range(num_levels) if any(source.levels[level] for source in sources)]
+    begin = len(commonprefix([source.name for source in sources]))  # noqa: RUF071 letters are meant, not folders
+    names = [source.name if begin < LEAST_SHARED else f"…{source.name[begin:]}" for source in sources]
     values = [
         {
-            "source": short(f"{place}. {source.name}", 20 if look.width < WIDE.width else 40),
+            "source": short(f"{place}. {name}", 20 if look.width < WIDE.width else 40),
             "level": level,
             "share": source.levels[level] / sum(source.levels),
         }
-        for place, source in enumerate(sources, start=1)
+        for place, (name, source) in enumerate(zip(names, sources, strict=True), start=1)
         for level in used
         if source.levels[level]
     ]
@@ -197,7 +201,7 @@ def sources_chart(stats: Stats, look: Look) -> "Chart | None":
                 "share:Q",
                 stack="zero",
                 title="part of the source's records",
-                axis=alt.Axis(format="%", tickCount=4, grid=False),
+                axis=alt.Axis(format="%", values=[0, 0.5, 1], grid=False),
                 scale=alt.Scale(domain=[0, 1]),
             ),
             order=alt.Order("level:Q"),
