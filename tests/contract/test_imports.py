@@ -54,8 +54,13 @@ audit.phrases audit.built_rows audit.split_rows audit.subject audit.sweep
 audit.sections.rewards audit.sections.bins audit.sections.goals audit.sections.text audit.sections.drift
 audit.sections.groups audit.sections.splits audit.sections.sources audit.sections.contradictions audit.sections
 audit.summary audit.comparable audit.tokens audit.advice audit.shown
-audit.stats
-audit.describe
+audit.stats audit.meanings
+audit.report.html audit.report.style audit.report
+audit.report.figures audit.report.look audit.report.svg
+audit.report.tables audit.report.charts audit.report.part
+audit.report.of_* audit.report.plot
+audit.report.page
+audit.report.output audit.describe
 audit.* audit
 cli._options cli._run cli._show cli._draw
 cli._show_sections cli._show_diff cli._show_trace
