@@ -48,7 +48,9 @@ settle tally
 measure dataset.shards dataset.card dataset.find schemas
 build records log_schema dataset.verified
 dataset.export
-audit.phrases audit.built_rows audit.split_rows
+audit.phrases audit.built_rows audit.split_rows audit.finding audit.gates
+audit.contract_rows
+audit.contract_manifest
 audit.* audit
 cli._options cli._run cli._show
 cli._show_*

@@ -11,7 +11,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from gcsl_data.audit.contract import CONTRACT, check_dataset
+from gcsl_data.audit.contract import check_dataset
+from gcsl_data.audit.finding import CONTRACT
 from gcsl_data.dataset.goal import PLACEMENTS
 from gcsl_data.dataset.manifest import load, verified_shard
 from gcsl_data.errors import DataError, InputError
@@ -53,7 +54,7 @@ def edited(change: Callable[[dict[str, Any]], Any], *, at: int = 5) -> Callable[
 
 def rules(dataset: Path) -> set[str]:
     found = check_dataset(dataset)
-    assert all(finding.where and finding.message for finding in found)
+    assert all(finding.file and finding.message and finding.fix for finding in found)
     return {finding.rule for finding in found}
 
 
