@@ -55,7 +55,9 @@ def group_problems(rows: pl.LazyFrame, manifest: Manifest) -> Iterator[tuple[str
     )
     count, group, first, shard, row = found.row(0)
     if count:
-        words = f"{count:,} rows have an advantage that their group does not give; the first has id {first}, group {group}"
+        words = (
+            f"{count:,} rows have an advantage that their group does not give; the first has id {first}, group {group}"
+        )
         yield shard, row, words
 
 

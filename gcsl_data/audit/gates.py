@@ -59,7 +59,8 @@ class Gate:
         """Raises UsageError (2), naming what is not understood, for anything outside the language."""
         if len(text) > MOST_CHARACTERS:
             raise UsageError(
-                "GD0271", f"a gate has at most {MOST_CHARACTERS} characters, {shown(text)} has {len(text):,}; make two of it"
+                "GD0271",
+                f"a gate has at most {MOST_CHARACTERS} characters, {shown(text)} has {len(text):,}; make two of it",
             )
         try:
             with warnings.catch_warnings(action="ignore"):  # Python's doubts about `1 is 2` and the like
@@ -67,7 +68,9 @@ class Gate:
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             raise _refused(text, "expected a comparison such as bins.effective < 4") from None
         if not _is_condition(tree):
-            raise _refused(text, "it is true or false of nothing; compare it with something, such as bins.effective < 4")
+            raise _refused(
+                text, "it is true or false of nothing; compare it with something, such as bins.effective < 4"
+            )
         return cls(text.strip(), tree, tuple(dict.fromkeys(_names(tree, text, 0))))
 
     def verdict(self, numbers: Mapping[str, Number]) -> Verdict:
@@ -156,7 +159,10 @@ def _names(node: ast.expr, text: str, depth: int) -> Iterator[str]:
             yield from _names(inner, text, depth + 1)
         case _:
             piece = ast.get_source_segment(text.strip(), node) or text
-            raise _refused(text, f"{shown(piece)} is not of the language (names, numbers, + - * /, abs(), < <= > >= == !=, and or not)")
+            raise _refused(
+                text,
+                f"{shown(piece)} is not of the language (names, numbers, + - * /, abs(), < <= > >= == !=, and or not)",
+            )
 
 
 def _as_float(value: Any) -> float:

@@ -236,5 +236,3 @@ def _nodes(schema: Any, *, is_root: bool) -> Iterator[dict[str, Any]]:
         )  # fmt: skip
         for one in inner:
             yield from _nodes(one, is_root=True)
-
-

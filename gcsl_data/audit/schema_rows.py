@@ -92,8 +92,10 @@ def _open_keywords(
     """The keywords of a part that some value may break, each with when it does; None where jsonschema must say."""
     for keyword in part:
         structural = _STRUCTURAL.get(kind_of(dtype), ())
-        if keyword in structural and not (keyword == "items" and "prefixItems" in part) and not (
-            keyword == "additionalProperties" and "patternProperties" in part
+        if (
+            keyword in structural
+            and not (keyword == "items" and "prefixItems" in part)
+            and not (keyword == "additionalProperties" and "patternProperties" in part)
         ):
             continue
         found = term(schema, part, keyword, pl.lit(None) if column is None else column, dtype)

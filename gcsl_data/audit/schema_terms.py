@@ -175,7 +175,9 @@ def _pattern(pattern: Any, value: pl.Expr, _dtype: Any) -> Term:
     compiled = re.compile(pattern)
     others = pl.when(value.str.len_bytes() != value.str.len_chars()).then(value)
     by_python = others.map_batches(
-        lambda texts: pl.Series([None if text is None else bool(compiled.search(text)) for text in texts], dtype=pl.Boolean),
+        lambda texts: pl.Series(
+            [None if text is None else bool(compiled.search(text)) for text in texts], dtype=pl.Boolean
+        ),
         return_dtype=pl.Boolean,
         is_elementwise=True,
     )

@@ -23,6 +23,7 @@ from gcsl_data.ingest.formats import LOG_FORMATS
 from gcsl_data.ingest.recognise import Recognised, open_plain
 from gcsl_data.ingest.refused import cover
 
+_PREFIX = "gcsl-"
 _UTF8_BOM = b"\xef\xbb\xbf"
 
 
@@ -69,9 +70,14 @@ def make_plain(path: Path, found: Recognised, *, name: str, records: str | None 
 
 def temporary_folder() -> Path:
     """A new folder that is removed when the process ends."""
-    folder = tempfile.TemporaryDirectory(prefix="gcsl-")
+    folder = tempfile.TemporaryDirectory(prefix=_PREFIX)
     atexit.register(folder.cleanup)
     return Path(folder.name)
+
+
+def is_temporary(path: Path) -> bool:
+    """Whether a file stands in one of our temporary folders, so that its place says nothing to a person."""
+    return path.parent.name.startswith(_PREFIX) and path.parent.parent == Path(tempfile.gettempdir())
 
 
 @contextmanager

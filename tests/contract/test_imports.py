@@ -48,10 +48,11 @@ settle tally
 measure dataset.shards dataset.card dataset.find schemas
 build records log_schema dataset.verified
 dataset.export
-audit.phrases audit.built_rows audit.split_rows audit.finding audit.gates
-audit.contract_rows
-audit.contract_manifest
+audit.phrases audit.built_rows audit.split_rows audit.finding audit.gates audit.row_schema audit.schema_pattern
+audit.contract_rows audit.schema_terms
+audit.contract_manifest audit.schema_rows
 audit.* audit
+audit.check
 cli._options cli._run cli._show
 cli._show_*
 cli.*

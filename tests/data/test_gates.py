@@ -189,7 +189,11 @@ def test_no_text_is_a_crash(text: str) -> None:
         assert error.exit_status == 2
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), lambda x: st.dictionaries(st.text(), x)))
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(), lambda x: st.dictionaries(st.text(), x)
+    )
+)
 def test_numbers_of_any_object(document: Any) -> None:
     if isinstance(document, dict):
         assert all(value is None or isinstance(value, int | float) for value in numbers(document).values())

@@ -18,7 +18,21 @@ from gcsl_data.errors import DataError, InputError
 
 texts = st.text(st.sampled_from("ab1 é\n_²\U0001f600"), max_size=4)
 numbers = st.one_of(st.integers(-3, 6), st.sampled_from([0.5, 2.0, -1.5, 1e300]))
-PATTERNS = ["^a", "b$", r"^\w+$", r"\d", r"^[a-b1]{2,3}$", "(?=a)b", r"a|b$", r"\s", "^$", r"^(?:a|b)*\d?$", "[^a]", r"[\w ]$", r"\Aa"]
+PATTERNS = [
+    "^a",
+    "b$",
+    r"^\w+$",
+    r"\d",
+    r"^[a-b1]{2,3}$",
+    "(?=a)b",
+    r"a|b$",
+    r"\s",
+    "^$",
+    r"^(?:a|b)*\d?$",
+    "[^a]",
+    r"[\w ]$",
+    r"\Aa",
+]
 
 
 def bounded(names: list[str], values: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
@@ -26,7 +40,9 @@ def bounded(names: list[str], values: st.SearchStrategy[Any]) -> st.SearchStrate
 
 
 NUMERIC = bounded(["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"], numbers)
-TEXTUAL = st.one_of(bounded(["minLength", "maxLength"], st.integers(0, 4)), st.sampled_from(PATTERNS).map(lambda p: {"pattern": p}))
+TEXTUAL = st.one_of(
+    bounded(["minLength", "maxLength"], st.integers(0, 4)), st.sampled_from(PATTERNS).map(lambda p: {"pattern": p})
+)
 TYPES = ["integer", "number", "string", "boolean", "null", "array", "object"]
 LEAVES = st.one_of(
     st.booleans(),
@@ -100,11 +116,15 @@ COLUMNS: dict[str, tuple[Any, st.SearchStrategy[Any]]] = {
 
 @st.composite
 def tables(draw: st.DrawFn) -> pl.DataFrame:
-    kinds = {name: draw(st.sampled_from(list(COLUMNS))) for name in draw(st.sampled_from([["a"], ["a", "b"], ["b", "d"]]))}
+    kinds = {
+        name: draw(st.sampled_from(list(COLUMNS))) for name in draw(st.sampled_from([["a"], ["a", "b"], ["b", "d"]]))
+    }
     height = draw(st.integers(1, 4))
     return pl.DataFrame(
         {
-            name: pl.Series([draw(st.none() | COLUMNS[kind][1]) for _ in range(height)], dtype=COLUMNS[kind][0], strict=False)
+            name: pl.Series(
+                [draw(st.none() | COLUMNS[kind][1]) for _ in range(height)], dtype=COLUMNS[kind][0], strict=False
+            )
             for name, kind in kinds.items()
         }
     )
@@ -113,7 +133,9 @@ def tables(draw: st.DrawFn) -> pl.DataFrame:
 def ours(schema: RowSchema, table: pl.DataFrame) -> list[bool]:
     checks = [check.breaks.alias(str(at)) for at, check in enumerate(row_checks(schema, dict(table.schema)))]
     lazy = table.lazy().with_row_index("_row").select("_row", *checks)
-    found = lazy.select("_row", breaks=pl.any_horizontal(pl.lit(False), pl.all().exclude("_row"))).collect(engine="streaming")
+    found = lazy.select("_row", breaks=pl.any_horizontal(pl.lit(False), pl.all().exclude("_row"))).collect(
+        engine="streaming"
+    )
     return [not broken for broken in found["breaks"]]
 
 
@@ -149,15 +171,21 @@ plain_leaves = st.one_of(NUMERIC, TEXTUAL, st.sampled_from(TYPES[:4]).map(lambda
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.dictionaries(st.sampled_from("abcd"), plain_leaves), st.lists(st.sampled_from("abcd"), unique=True), plain_rows)
+@given(
+    st.dictionaries(st.sampled_from("abcd"), plain_leaves), st.lists(st.sampled_from("abcd"), unique=True), plain_rows
+)
 def test_rows_without_nulls_are_judged_as_the_json_that_they_were(
     properties: dict[str, Any], required: list[str], rows: list[dict[str, Any]]
 ) -> None:
-    properties = {name: {"type": TYPES[:4], **said} if name != "c" else {"items": said} for name, said in properties.items()}
+    properties = {
+        name: {"type": TYPES[:4], **said} if name != "c" else {"items": said} for name, said in properties.items()
+    }
     document = {"properties": properties, "required": required}
     validator = jsonschema.Draft202012Validator(document)
 
-    assert ours(RowSchema(document), pl.DataFrame(rows, infer_schema_length=None)) == [validator.is_valid(row) for row in rows]
+    assert ours(RowSchema(document), pl.DataFrame(rows, infer_schema_length=None)) == [
+        validator.is_valid(row) for row in rows
+    ]
 
 
 @settings(max_examples=300, deadline=None)
@@ -188,7 +216,11 @@ def test_a_null_is_what_the_schema_lets_it_be() -> None:
         "required": ["a", "b"],
     }
 
-    broken = [check.name for check in row_checks(RowSchema(document), dict(table.schema)) if table.select(check.breaks).item(0, 0)]
+    broken = [
+        check.name
+        for check in row_checks(RowSchema(document), dict(table.schema))
+        if table.select(check.breaks).item(0, 0)
+    ]
 
     assert broken == ["b: required"]
 
@@ -204,7 +236,9 @@ def test_an_optional_model_of_pydantic_may_have_null_fields() -> None:
         prompt: str
         meta: Meta | None
 
-    table = pl.DataFrame({"prompt": ["p", "p", "p"], "meta": [{"judge": None, "turns": 1}, None, {"judge": "x", "turns": None}]})
+    table = pl.DataFrame(
+        {"prompt": ["p", "p", "p"], "meta": [{"judge": None, "turns": 1}, None, {"judge": "x", "turns": None}]}
+    )
 
     assert ours(RowSchema(Row.model_json_schema()), table) == [True, True, False]
 
