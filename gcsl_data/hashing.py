@@ -14,7 +14,7 @@ def sha256_hex(text: pl.Expr) -> pl.Expr:
 
 def prompt_hash(prompt: pl.Expr, *, is_text: bool) -> pl.Expr:
     """Hash of a prompt after NFKC and white-space collapse, case kept: text and the same text as one user turn agree."""
-    text = prompt if is_text else _conversation_text(prompt)
+    text = prompt if is_text else conversation_text(prompt)
     return sha256_hex(_collapsed(_compatible(text)).str.strip_chars(" "))
 
 
@@ -35,7 +35,8 @@ def _is_not_ascii(text: pl.Expr) -> pl.Expr:
     return text.str.len_bytes() != text.str.len_chars()
 
 
-def _conversation_text(messages: pl.Expr) -> pl.Expr:
+def conversation_text(messages: pl.Expr) -> pl.Expr:
+    """Chat messages as one text: a lone user turn as it is, else each turn after its role."""
     first = messages.list.first()
     is_one_user_turn = (messages.list.len() == 1) & (first.struct.field("role") == "user")
     turn = pl.element().struct.field("role") + "\n" + pl.element().struct.field("content")

@@ -65,7 +65,7 @@ def measure(plan: Plan, engine: Engine) -> Measured:
     census.require_usable(plan.recipe.checks, plan.logs)
     fit, warnings = (plan.frozen, ()) if plan.frozen else fit_census(census, plan)
     texts = goal_texts(fit, plan.templates)
-    labelled = with_labels(_counted_by(fit, census), fit, plan.formulation).collect()
+    labelled = _labelled(fit, census, plan)
     counts = tally(plan, fit, engine) if plan.formulation.builder else _counts(labelled, plan)
     text, reward = _inference(plan, fit, texts, census)
     return Measured(
@@ -84,6 +84,15 @@ def measure(plan: Plan, engine: Engine) -> Measured:
         census=census,
         warnings=warnings + tally_warnings(counts),
     )
+
+
+def rows_of(fit: Fit, census: Census, plan: Plan) -> Tally:
+    """What a fit would make of counted records, where no builder makes the rows."""
+    return _counts(_labelled(fit, census, plan), plan)
+
+
+def _labelled(fit: Fit, census: Census, plan: Plan) -> pl.DataFrame:
+    return with_labels(_counted_by(fit, census), fit, plan.formulation).collect()
 
 
 def _counted_by(fit: Fit, census: Census) -> pl.LazyFrame:

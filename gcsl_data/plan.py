@@ -99,7 +99,7 @@ class Plan:
         if self.formulation.builder:
             rows, kept = self.built(fit).rows, (*self.carried(fit), "split")
             return to_rows(rows, kind=self.formulation.kind, layout=layout, keep=kept)
-        labelled = with_labels(self._good, fit, self.formulation)
+        labelled = self.labelled(fit)
         if self.formulation.form == "value":
             goal = value_expression(self.templates["reward"], fit)
         else:
@@ -113,6 +113,10 @@ class Plan:
             layout=layout,
             carried=tuple(self.carried(fit)),
         )
+
+    def labelled(self, fit: Fit) -> pl.LazyFrame:
+        """Good records on the scale of the fit, with their `level` and, unless a builder makes the rows, their `copy`."""
+        return with_labels(self._good, fit, self.formulation)
 
     def built(self, fit: Fit) -> Built:
         """What the formulation's builder makes of the good records; its rows carry their `split`."""

@@ -18,7 +18,8 @@ from gcsl_data.audit.log_rows import (
     schema_findings,
 )
 from gcsl_data.audit.row_schema import RowSchema
-from gcsl_data.audit.stats import stats_of_dataset, stats_of_log
+from gcsl_data.audit.stats import stats_of
+from gcsl_data.audit.subject import Subject, subject_of_dataset, subject_of_log
 from gcsl_data.census import Census
 from gcsl_data.columns import ROW_INDEX
 from gcsl_data.dataset.decode import encode
@@ -28,15 +29,20 @@ from gcsl_data.engines import Engine
 from gcsl_data.errors import DataError, UsageError, reading
 from gcsl_data.ingest.inputs import Log
 from gcsl_data.measure import Measured, measure
-from gcsl_data.plan import Plan, make_plan
+from gcsl_data.plan import make_plan
 from gcsl_data.recipe import Recipe
 from gcsl_data.settle import settle
 
+Reference = tuple[str, Subject]
+# Rules without which rows cannot be read, or say nothing.
+_BEFORE_STATS = ("manifest.schema", "manifest.counts", "shards.hash", "shards.columns", "rows.count")
 _LOOK = "Look at the bins with gcsl-data stats and the same settings."
 
 
-def check_folder(path: Path, gates: Sequence[Gate] = (), *, expected: str | None = None) -> Report:
-    """The report on a dataset; `expected` is the SHA-256 that its manifest must have.
+def check_folder(
+    path: Path, gates: Sequence[Gate] = (), *, expected: str | None = None, against: Reference | None = None
+) -> Report:
+    """The report on a dataset; `expected` is the SHA-256 that its manifest must have, `against` what its drift is from.
 
     Raises InputError (66) or DataError (65) when there is no manifest that can be read, UsageError (2) for a gate with a name
     that the stats do not have.
@@ -50,13 +56,14 @@ def check_folder(path: Path, gates: Sequence[Gate] = (), *, expected: str | None
         if digest != expected.lower():
             words = f"its SHA-256 is {digest}, expected was {expected.lower()}"
             findings = [found("manifest.expected", MANIFEST_NAME, words), *findings]
-    values, rows = None, 0
+    rows, values = 0, None
     try:
         manifest = load(path)
         rows = sum(shard.rows for shard in manifest.shards)
-        values = numbers(encode(stats_of_dataset(manifest, str(path))))
-    except (DataError, ZeroDivisionError, LookupError, ValueError):  # a finding says why
-        if not any(finding.level == "error" for finding in findings):
+        if gates and not any(one.level == "error" and one.rule in _BEFORE_STATS for one in findings):
+            values = _numbers(subject_of_dataset(path, manifest), str(path), against)
+    except DataError:
+        if not findings:  # a finding says why it cannot be read
             raise
     findings = [*findings, *_gate_findings(gates, values, MANIFEST_NAME)]
     return Report(str(path), str(path), _with_gates(rules, gates), tuple(findings), rows, digest)
@@ -70,6 +77,7 @@ def check_logs(
     *,
     schema: RowSchema | None = None,
     extract_to: Path | None = None,
+    against: Reference | None = None,
 ) -> Report:
     """The report on logs: whether every row is valid against the schema or, without one, can be used by `expand` with these
     settings; gates ask for the latter as well. `extract_to` is a Parquet file to write with the rows that break a rule.
@@ -92,7 +100,7 @@ def check_logs(
         broken = [(log, _undecodable(log)) for log in logs if log.faults.rows] + broken
     else:
         rules += ("log.expand", "splits.empty")
-        outcome = _Expansion(logs, recipe, engine)
+        outcome = _Expansion(logs, recipe, engine, against if gates else None, needs_stats=bool(gates))
         findings = [*outcome.findings, *findings]
         rows, values = outcome.rows or rows, outcome.values
         if outcome.rejects is not None:
@@ -129,10 +137,16 @@ def _gate_findings(gates: Sequence[Gate], values: Mapping[str, Number] | None, f
             yield found("gate", file, verdict.words)
 
 
+def _numbers(subject: Subject, name: str, against: Reference | None) -> dict[str, Number]:
+    return numbers(encode(stats_of(subject, name, against=against)))
+
+
 class _Expansion:
     """What `expand` would say of the logs, as findings instead of an abort."""
 
-    def __init__(self, logs: tuple[Log, ...], recipe: Recipe, engine: Engine) -> None:
+    def __init__(
+        self, logs: tuple[Log, ...], recipe: Recipe, engine: Engine, against: Reference | None, *, needs_stats: bool
+    ) -> None:
         self.findings: list[Finding] = []
         self.rows = 0
         self.values: Mapping[str, Number] | None = None
@@ -158,16 +172,16 @@ class _Expansion:
         if refused:
             self.findings.append(found("log.expand", place, refused.message))
         if measured:
-            self._take(measured, plan, place)
+            self._take(measured, place)
+        if measured and needs_stats:
+            self.values = _numbers(subject_of_log(plan, measured, engine), place, against)
 
-    def _take(self, measured: Measured, plan: Plan, place: str) -> None:
+    def _take(self, measured: Measured, place: str) -> None:
         for warning in measured.warnings:
             self.findings.append(found("log.expand", place, warning, level="warning", fix=_LOOK))
         for split in measured.splits:
             if not split.examples:
                 self.findings.append(found("splits.empty", place, f"{split.name} would have no rows"))
-        stats = stats_of_log(measured, place, plan.recipe.goals.formulation)
-        self.values = numbers(encode(stats))
 
 
 def _undecodable(log: Log) -> pl.LazyFrame:
@@ -183,7 +197,7 @@ def _write(broken: list[tuple[Log, pl.LazyFrame]], target: Path, engine: Engine)
         everything.collect_schema()
     except pl.exceptions.PolarsError:
         raise UsageError(
-            "GD0274", "--write-extract writes one table, and the columns of these logs differ; check them one by one"
+            "GD0294", "--write-extract writes one table, and the columns of these logs differ; check them one by one"
         ) from None
     require_absent(target)
     ours = ["_gcsl_file", ROW_INDEX, "_gcsl_rule", "_gcsl_fault"]

@@ -5,7 +5,6 @@ Hashes come before parsing: a damaged shard is named, never opened.
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 import pyarrow as pa

@@ -125,7 +125,7 @@ def found(
 
 
 def quoted(text: str) -> str:
-    """A text of the log as a finding quotes it: its first 200 characters on one line, and how long it is if there are more."""
+    """A text of the log as a finding quotes it: 200 characters on one line, and how long it is if there are more."""
     if len(text) <= MOST_OF_A_VALUE:
         return one_line(text)
     return f"{one_line(text[:MOST_OF_A_VALUE])}… ({len(text):,} characters)"

@@ -23,7 +23,7 @@ def junit(report: Report) -> str:
     suites = ElementTree.Element("testsuites", name="gcsl-data check")
     failed = sum(any(one.level == "error" for one in report.of(rule)) for rule in report.rules)
     counts = {"tests": str(len(report.rules)), "failures": str(failed), "errors": "0", "skipped": "0"}
-    suite = ElementTree.SubElement(suites, "testsuite", name=_xml(report.name), **counts)
+    suite = ElementTree.SubElement(suites, "testsuite", {"name": _xml(report.name), **counts})
     for rule in report.rules:
         case = ElementTree.SubElement(suite, "testcase", classname="gcsl-data.check", name=rule)
         errors = [one for one in report.of(rule) if one.level == "error"]
@@ -82,7 +82,7 @@ def _result(report: Report, finding: Finding) -> dict[str, Any]:
         "ruleId": finding.rule,
         "ruleIndex": report.rules.index(finding.rule),
         "level": finding.level,
-        "message": {"text": f"{finding.message}. {finding.fix}"},
+        "message": {"text": _HALF.sub("�", f"{finding.message}. {finding.fix}")},
         "locations": [{"physicalLocation": place}],
     }
 

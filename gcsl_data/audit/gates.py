@@ -59,7 +59,7 @@ class Gate:
         """Raises UsageError (2), naming what is not understood, for anything outside the language."""
         if len(text) > MOST_CHARACTERS:
             raise UsageError(
-                "GD0271",
+                "GD0291",
                 f"a gate has at most {MOST_CHARACTERS} characters, {shown(text)} has {len(text):,}; make two of it",
             )
         try:
@@ -108,7 +108,7 @@ def _value(name: str, numbers: Mapping[str, Number]) -> Number:
     parts = name.split(".")
     if any(numbers.get(".".join(parts[:end]), 0) is None for end in range(1, len(parts))):
         return None
-    raise UsageError("GD0272", f"no number {name!r} in the stats; {_hint(name, numbers)}")
+    raise UsageError("GD0292", f"no number {name!r} in the stats; {_hint(name, numbers)}")
 
 
 def _hint(name: str, numbers: Mapping[str, Number]) -> str:
@@ -119,7 +119,7 @@ def _hint(name: str, numbers: Mapping[str, Number]) -> str:
 
 
 def _refused(text: str, why: str) -> UsageError:
-    return UsageError("GD0273", f"the gate {shown(text, limit=80)} is not understood: {why}")
+    return UsageError("GD0293", f"the gate {shown(text, limit=80)} is not understood: {why}")
 
 
 def _is_condition(node: ast.expr) -> bool:

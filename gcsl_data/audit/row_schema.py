@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import jsonschema.validators
 import referencing
 import referencing.exceptions
 from referencing.jsonschema import DRAFT202012

@@ -9,7 +9,6 @@ from gcsl_data.dataset.manifest import Manifest
 from gcsl_data.hashing import prompt_hash
 from gcsl_data.stages.render import Layout, bare_prompt
 
-
 _BETWEEN = "\x1f"  # in no shard's name
 
 

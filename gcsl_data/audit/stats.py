@@ -1,199 +1,111 @@
-"""The numbers that a person audits before spending GPU time: bins, goals, rows. The same numbers as in the manifest."""
+"""The numbers that a person audits before spending GPU time, section by section. The same numbers as in the manifest."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from gcsl_data.dataset.manifest import Accounting, Goal, Hygiene, Manifest, Range, Split
-from gcsl_data.fit import Aspect, Cut, Fit, Threshold
-from gcsl_data.measure import Measured
-from gcsl_data.stages.aspects import ladder
-from gcsl_data.stages.normalise import inverse
+import polars as pl
 
-OF_ONE_BIN = ("gcsl", "gcsl-nl")  # a goal of theirs means one bin, not all from there up
-
-
-@dataclass(frozen=True, slots=True)
-class BinRow:
-    """One threshold and its goal: exact edge, printed number, and what lies between it and the next threshold.
-
-    `edge` and `mean_reward` are in the unit of the `reward` column, as in the manifest; `logged` is the edge as a person
-    reads it, in the log's own unit, before any normalisation (null where it has none). `says` is the goal in short: ">= 0.8",
-    "0.6 to 0.8", or what each aspect must be. `share` is of the train split's records, `mean_reward` that of the split that
-    the fit was made on. `examples` counts rows of all splits that carry the goal, null where none can: in one of several
-    aspects, or where rows carry no goal.
-    """
-
-    index: int
-    edge: float
-    logged: float | None
-    printed: str
-    says: str
-    records: int
-    share: float
-    mean_reward: float | None
-    reached: int
-    dropped: str | None
-    examples: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class AspectStats:
-    """The bins of one of several rewards."""
-
-    name: str
-    metric: str
-    direction: str
-    comparator: str
-    mean: float
-    bins: tuple[BinRow, ...]
+from gcsl_data.audit.advice import Advice, advice_on
+from gcsl_data.audit.comparable import drift_of
+from gcsl_data.audit.sections.bins import AspectStats, Bins, aspect_section, bins_section
+from gcsl_data.audit.sections.contradictions import Contradictions, contradictions_section
+from gcsl_data.audit.sections.drift import Drift
+from gcsl_data.audit.sections.goals import Goals, goals_section
+from gcsl_data.audit.sections.groups import Groups, groups_section
+from gcsl_data.audit.sections.rewards import Rewards, rewards_section
+from gcsl_data.audit.sections.sources import Sources, sources_section
+from gcsl_data.audit.sections.splits import Splits, splits_section
+from gcsl_data.audit.sections.text import Text, text_section
+from gcsl_data.audit.subject import Subject
+from gcsl_data.audit.summary import scale_of
+from gcsl_data.audit.sweep import SweepRow
+from gcsl_data.audit.tokens import count_tokens
+from gcsl_data.dataset.manifest import Accounting, Hygiene, Manifest, Range
 
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """One dataset, or what a log would become. `expansion` is examples per usable record; `below` counts records at level 0.
+    """One dataset, or what a log would become.
 
-    `mean` is in the unit of the `reward` column, on the scale that `normalized` names, if any. `inference_text` is what to
-    ask for, null where prompts carry no goal; `inference_reward` the reward to ask for, where goals have no index. `ranges`
-    tells of rows that a builder made.
+    `metric` is what goals call the reward. `inference_text` is what to ask for, null where prompts carry no goal;
+    `inference_reward` the reward to ask for, where goals have no index. `ranges` tells of rows that a builder made. `drift`
+    stands where there is something to compare with, `sweep` where other numbers of bins were asked about. `advice` says which
+    numbers are a reason to stop and look.
     """
 
     name: str
     dataset_id: str | None
     formulation: str
+    metric: str
     accounting: Accounting
     hygiene: Hygiene
-    splits: tuple[Split, ...]
-    mean: float
-    normalized: str | None
-    direction: str
-    comparator: str
-    decimals: int | None
-    ties: str
-    rule: str | None
-    bins_asked: int | None
-    bins_effective: int
-    bins: tuple[BinRow, ...]
-    below: int
-    cut: Cut | None
+    rewards: Rewards
+    bins: Bins
+    goals: Goals
+    text: Text
+    contradictions: Contradictions
+    groups: Groups
+    sources: Sources
+    splits: Splits
     aspects: tuple[AspectStats, ...]
     ranges: tuple[Range, ...]
     inference_text: str | None
     inference_reward: float | None
-    records: int
-    examples: int
-    expansion: float
+    drift: Drift | None
+    sweep: tuple[SweepRow, ...]
+    advice: tuple[Advice, ...]
 
 
-def stats_of_dataset(manifest: Manifest, name: str) -> Stats:
-    """The stats of a finished dataset, from its manifest alone."""
-    return _stats(name, manifest, dataset_id=manifest.dataset_id, formulation=manifest.formulation)
-
-
-def stats_of_log(measured: Measured, name: str, formulation: str) -> Stats:
-    """The stats that a dataset made of these logs would have."""
-    return _stats(name, measured, dataset_id=None, formulation=formulation)
-
-
-def _stats(name: str, found: Manifest | Measured, *, dataset_id: str | None, formulation: str) -> Stats:
-    fit = found.fit
-    records = sum(split.records for split in found.splits)
-    examples = sum(split.examples for split in found.splits)
-    train = found.splits[0].records
-    says = _says(fit, formulation)
-    rows = tuple(_row(t, goal, above, train, fit, says[t.index]) for t, goal, above in _ladder(fit, found.goals))
-    return Stats(
+def stats_of(
+    subject: Subject,
+    name: str,
+    *,
+    against: tuple[str, Subject] | None = None,
+    sweep: Sequence[SweepRow] = (),
+    tokenizer: str | None = None,
+) -> Stats:
+    """All sections. `against` is the name of a reference and the reference itself."""
+    found, fit, facts = subject.found, subject.found.fit, subject.facts
+    split = found.splits[0].name
+    levels = len(fit.thresholds) if facts["level"].null_count() < facts.height else None
+    top = max(fit.kept, default=None) if levels else None
+    tokens, read = count_tokens(subject, tokenizer) if tokenizer else (None, _unread(facts))
+    stats = Stats(
         name=name,
-        dataset_id=dataset_id,
-        formulation=formulation,
+        dataset_id=found.dataset_id if isinstance(found, Manifest) else None,
+        formulation=subject.formulation,
+        metric=subject.metric,
         accounting=found.accounting,
         hygiene=found.hygiene,
-        splits=found.splits,
-        mean=fit.mean,
-        normalized=_scale_of(fit),
-        direction=fit.direction,
-        comparator=fit.comparator,
-        decimals=fit.decimals,
-        ties=fit.ties,
-        rule=fit.rule,
-        bins_asked=fit.bins_asked,
-        bins_effective=len(fit.thresholds),
-        bins=rows,
-        below=train - sum(row.records for row in rows),
-        cut=fit.cut,
-        aspects=tuple(_of_aspect(aspect) for aspect in fit.aspects),
+        rewards=rewards_section(facts, fit, split, scale_of(fit)),
+        bins=bins_section(fit, found.goals, train=found.splits[0].records, formulation=subject.formulation),
+        goals=goals_section(
+            facts, goals=found.goals, splits=found.splits, accounting=found.accounting, is_whole=subject.is_whole
+        ),
+        text=text_section(read, split=split, has_levels=levels is not None, tokens=tokens),
+        contradictions=contradictions_section(facts),
+        groups=groups_section(facts, top=top),
+        sources=sources_section(facts, levels=levels, top=top),
+        splits=splits_section(facts, found.splits),
+        aspects=tuple(aspect_section(aspect) for aspect in fit.aspects),
         ranges=found.ranges,
         inference_text=found.inference_text,
         inference_reward=found.inference_reward,
-        records=records,
-        examples=examples,
-        expansion=examples / records,
+        drift=drift_of(subject, against[1], against[0]) if against else None,
+        sweep=tuple(sweep),
+        advice=(),
     )
-
-
-def _of_aspect(aspect: Aspect) -> AspectStats:
-    """One aspect's bins, as the fit has them; examples carry the joint goals."""
-    fit = aspect.fit
-    rows = tuple(
-        BinRow(
-            index=t.index,
-            edge=t.edge,
-            logged=_logged(t.edge, fit),
-            printed=t.printed,
-            says=f"{fit.comparator} {t.printed}",
-            records=t.records,
-            share=t.records / fit.records,
-            mean_reward=t.mean_reward,
-            reached=t.reached,
-            dropped=t.dropped,
-            examples=None,
-        )
-        for t in fit.thresholds
+    advice = advice_on(
+        bins=stats.bins,
+        goals=stats.goals,
+        groups=stats.groups,
+        sources=stats.sources,
+        splits=stats.splits,
+        drift=stats.drift,
+        others={"rewards": stats.rewards, "text": stats.text, "contradictions": stats.contradictions},
     )
-    return AspectStats(aspect.name, aspect.metric, fit.direction, fit.comparator, fit.mean, rows)
+    return replace(stats, advice=advice)
 
 
-def _ladder(fit: Fit, goals: tuple[Goal, ...]) -> list[tuple[Threshold, Goal, int]]:
-    """Each threshold with its goal and how many records of train reach the one above."""
-    above = [*(goal.records for goal in goals), 0][1:]
-    return list(zip(fit.thresholds, goals, above, strict=True))
-
-
-def _says(fit: Fit, formulation: str) -> dict[int, str]:
-    """Goal index to what the goal claims of a record, in short."""
-    if fit.aspects:
-        rungs = [zip(fit.aspects, rung, strict=True) for rung in ladder(fit.aspects)]
-        parts = [[f"{a.name} {a.fit.comparator} {t.printed}" for a, t in rung] for rung in rungs]
-        return {j: ", ".join(part) for j, part in enumerate(parts, start=1)}
-    says = {t.index: f"{fit.comparator} {t.printed}" for t in fit.thresholds}
-    if formulation in OF_ONE_BIN:
-        ends = [*(t.printed for t in fit.thresholds[1:]), None if fit.end is None else f"{fit.sign * fit.end + 0.0:g}"]
-        for t, end in zip(fit.thresholds, ends, strict=True):
-            if end is not None:
-                says[t.index] = " to ".join((t.printed, end)[:: fit.sign])
-    return says
-
-
-def _scale_of(fit: Fit) -> str | None:
-    """The scale that rewards were brought to, in words."""
-    if fit.group_method:
-        return f"{fit.group_method} by group"
-    return fit.normalisation.method if fit.normalisation and fit.normalisation.method != "none" else None
-
-
-def _logged(reward: float, fit: Fit) -> float | None:
-    return None if fit.group_method else inverse(fit.sign * reward + 0.0, fit.normalisation)
-
-
-def _row(threshold: Threshold, goal: Goal, above: int, records: int, fit: Fit, says: str) -> BinRow:
-    return BinRow(
-        index=threshold.index,
-        edge=threshold.edge,
-        logged=None if fit.aspects else _logged(threshold.edge, fit),
-        printed=threshold.printed,
-        says=says,
-        records=goal.records - above,
-        share=(goal.records - above) / max(records, 1),
-        mean_reward=threshold.mean_reward,
-        reached=goal.records,
-        dropped=threshold.dropped,
-        examples=None if goal.text is None else goal.examples,
-    )
+def _unread(facts: pl.DataFrame) -> pl.DataFrame:
+    return facts.with_columns(response_tokens=pl.lit(None, pl.Int64))

@@ -11,6 +11,7 @@ import tomli_w
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
+from rich.text import Text
 
 from gcsl_data.errors import one_line
 
@@ -150,6 +151,19 @@ def progress(mode: str, what: str) -> Iterator[OnRows]:
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def steps(mode: str) -> Iterator[Callable[[str], None]]:
+    """Something to call with what is done now: a spinner on a terminal, lines when plain."""
+    interactive = sys.stderr.isatty() and not os.environ.get("CI")
+    if mode == "none" or (mode == "auto" and not interactive):
+        yield lambda _step: None
+    elif mode == "plain":
+        yield say
+    else:
+        with Console(stderr=True).status("") as status:
+            yield lambda step: status.update(Text(one_line(step)))
 
 
 LEFT_OUT = "before they were left out"

@@ -7,91 +7,88 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from gcsl_data.cli._draw import BAR_WIDTH, bar, print_line, print_table
 from gcsl_data.cli._show import hygiene_lines, row_counts, say_indented
+from gcsl_data.cli._show_sections import show_sections
 from gcsl_data.errors import one_line
 
 if TYPE_CHECKING:
-    from gcsl_data.audit.stats import BinRow, Stats
+    from gcsl_data.audit.sections.bins import BinRow
+    from gcsl_data.audit.stats import Stats
+    from gcsl_data.audit.summary import Summary
 
-BAR_WIDTH = 8
-_EIGHTHS = " ▏▎▍▌▋▊▉█"
 
-
-def show_stats(stats: "Stats") -> None:
-    """The audit of bins and goals, on standard output."""
+def show_stats(stats: "Stats", summary: "Summary") -> None:
+    """The audit, on standard output: rows, bins and goals, then the other sections, then what to look at."""
     console = Console(highlight=False, markup=False, soft_wrap=False)
-    for line in _summary(stats):
-        console.print(Text(line))
-    for aspect in stats.aspects:
-        console.print(Text(f"{aspect.name}, mean {_logged(aspect.mean, aspect.direction)}"))
+    for line in _summary(summary):
+        print_line(console, line)
+    for aspect in summary.aspects:
+        print_line(console, f"{aspect.name}, mean {_logged(aspect.mean, aspect.direction)}")
         if aspect.bins:
-            _print_table(console, _bin_table(aspect.bins, aspect.comparator, aspect.direction))
-    if stats.aspects and stats.bins:
-        console.print(Text("goals over all aspects"))
-        _print_table(console, _joint_table(stats.bins, below=stats.below))
-    elif stats.bins:
-        _print_table(console, _bin_table(stats.bins, stats.comparator, stats.direction, below=stats.below))
+            print_table(console, _bin_table(aspect.bins, aspect.comparator, aspect.direction))
+    bins = summary.bins
+    if summary.aspects and bins.rows:
+        print_line(console, "goals over all aspects")
+        print_table(console, _joint_table(bins.rows, below=bins.below))
+    elif bins.rows:
+        print_table(console, _bin_table(bins.rows, bins.comparator, summary.direction, below=bins.below))
+    show_sections(console, stats)
     if stats.inference_text is not None:
-        console.print(Text(f"Ask for: {one_line(stats.inference_text, limit=400)}"))
+        print_line(console, f"Ask for: {one_line(stats.inference_text, limit=400)}")
     elif stats.inference_reward is not None:
-        console.print(Text(f"Ask for: the reward {stats.inference_reward:.10g}, which the trainer embeds"))
+        print_line(console, f"Ask for: the reward {stats.inference_reward:.10g}, which the trainer embeds")
 
 
-def _print_table(console: Console, table: Table) -> None:
-    with console.capture() as capture:
-        console.print(table)
-    print("\n".join(line.rstrip() for line in capture.get().splitlines()))
-
-
-def say_expanded(stats: "Stats") -> None:
+def say_expanded(summary: "Summary") -> None:
     """What `expand` made, in a few lines of talk."""
-    for line in _summary(stats)[1:]:
+    for line in _summary(summary)[1:]:
         say_indented(line)
-    for row in reversed(stats.bins):
+    for row in reversed(summary.bins.rows):
         if row.dropped is None and row.examples is not None:
             say_indented(f"  goal {row.index}    {row.says}: {row.examples} examples")
-    if copied := [row.says for row in reversed(stats.bins) if row.dropped is None and row.examples is None]:
+    if copied := [row.says for row in reversed(summary.bins.rows) if row.dropped is None and row.examples is None]:
         say_indented(f"  copies    one for each that a record reaches: {', '.join(copied)}")
-    shown = "says" if stats.aspects else "printed"
-    dropped = ", ".join(f"{getattr(row, shown)} ({row.dropped})" for row in reversed(stats.bins) if row.dropped)
+    shown = "says" if summary.aspects else "printed"
+    dropped = ", ".join(f"{getattr(row, shown)} ({row.dropped})" for row in reversed(summary.bins.rows) if row.dropped)
     if dropped:
         say_indented(f"  dropped   {dropped}")
 
 
-def _summary(stats: "Stats") -> list[str]:
-    scale = f" on the {stats.normalized} scale" if stats.normalized else ""
-    mean = f"mean {'' if stats.cut else 'reward '}{_logged(stats.mean, stats.direction)}{scale}"
+def _summary(summary: "Summary") -> list[str]:
+    scale = f" on the {summary.normalized} scale" if summary.normalized else ""
+    mean = f"mean {'' if summary.bins.cut else 'reward '}{_logged(summary.mean, summary.direction)}{scale}"
     lines = [
-        one_line(stats.name),
-        f"  rows      {row_counts(stats.accounting)}",
-        f"  {_how_cut(stats)}, {mean}",
-        f"  examples  {stats.examples} from {stats.records} records: {stats.expansion:.2f} each",
+        one_line(summary.name),
+        f"  rows      {row_counts(summary.accounting)}",
+        f"  {_how_cut(summary)}, {mean}",
+        f"  examples  {summary.examples} from {summary.records} records: {summary.expansion:.2f} each",
     ]
-    if stats.aspects:
-        names = ", ".join(aspect.name for aspect in stats.aspects)
-        lines[2] = f"  goals     {stats.bins_effective or 'attributes'} over {len(stats.aspects)} aspects: {names}"
-    if len(stats.splits) > 1:
-        parts = ", ".join(f"{split.name} {split.examples} from {split.records}" for split in stats.splits)
+    if summary.aspects:
+        names = ", ".join(aspect.name for aspect in summary.aspects)
+        lines[2] = f"  goals     {summary.bins.effective or 'attributes'} over {len(summary.aspects)} aspects: {names}"
+    if len(summary.splits) > 1:
+        parts = ", ".join(f"{split.name} {split.examples} from {split.records}" for split in summary.splits)
         lines.append(f"  splits    {parts}")
-    return [*lines, *hygiene_lines(stats.hygiene, stats.accounting)]
+    return [*lines, *hygiene_lines(summary.hygiene, summary.accounting)]
 
 
-def _how_cut(stats: "Stats") -> str:
+def _how_cut(summary: "Summary") -> str:
     """Where the thresholds come from, in a few words."""
-    if stats.cut:
-        word = "up to" if stats.direction == "lower" else "from"
-        share = stats.cut.records / stats.splits[0].records
-        value = _in_log(stats.cut.value, stats.direction)
-        return f"cut       {stats.cut.asked}: {word} {value:.6g}, {share:.1%} of {stats.splits[0].name}"
-    if stats.rule is None and stats.ranges:
-        return ", ".join(f"{told.name:<9} {told.minimum:.6g} to {told.maximum:.6g}" for told in stats.ranges)
-    if stats.rule is None:
+    if summary.bins.cut:
+        word = "up to" if summary.direction == "lower" else "from"
+        share = summary.bins.cut.records / summary.splits[0].records
+        value = _in_log(summary.bins.cut.value, summary.direction)
+        return f"cut       {summary.bins.cut.asked}: {word} {value:.6g}, {share:.1%} of {summary.splits[0].name}"
+    if summary.bins.rule is None and summary.ranges:
+        return ", ".join(f"{told.name:<9} {told.minimum:.6g} to {told.maximum:.6g}" for told in summary.ranges)
+    if summary.bins.rule is None:
         return "bins      none"
-    if stats.rule == "bins" and stats.bins_effective != stats.bins_asked:
-        why = "equal edges merged" if stats.ties == "merge" else "fewer different rewards"
-        return f"bins      {stats.bins_effective} of {stats.bins_asked} asked ({why})"
+    if summary.bins.rule == "bins" and summary.bins.effective != summary.bins.asked:
+        why = "equal edges merged" if summary.bins.ties == "merge" else "fewer different rewards"
+        return f"bins      {summary.bins.effective} of {summary.bins.asked} asked ({why})"
     how = {"values": " (the few different rewards)", "given": " (thresholds as given)", "labels": " (ordered labels)"}
-    return f"bins      {stats.bins_effective}{how.get(stats.rule, '')}"
+    return f"bins      {summary.bins.effective}{how.get(summary.bins.rule, '')}"
 
 
 def _in_log(reward: float, direction: str) -> float:
@@ -115,7 +112,7 @@ def _bin_table(bins: Sequence["BinRow"], comparator: str, direction: str, *, bel
         f"goal {comparator}" if is_plain else "goal": lambda row: row.printed if is_plain else row.says,
         "records": lambda row: str(row.records),
         "share": lambda row: f"{row.share:.1%}",
-        "": lambda row: _bar(row.share / largest if largest else 0.0),
+        "": lambda row: bar(row.share / largest if largest else 0.0),
         "mean": lambda row: "" if row.mean_reward is None else f"{_in_log(row.mean_reward, direction):.4g}",
         "examples": _examples,
     }
@@ -152,8 +149,3 @@ def _table(columns: "Mapping[str, Callable[[BinRow], str]]", bins: Sequence["Bin
         last = {"k": "0", "edge": "below", "records": str(below)} | ({} if "edge" in columns else {"goal": "below"})
         table.add_row(*(Text(last.get(name, "")) for name in columns))
     return table
-
-
-def _bar(share: float) -> str:
-    eighths = round(share * BAR_WIDTH * 8)
-    return "█" * (eighths // 8) + (_EIGHTHS[eighths % 8].strip() if eighths % 8 else "")

@@ -35,6 +35,10 @@ def check(
     format_: Annotated[
         Literal["text", "json", "junit", "sarif", "github"], typer.Option("--format", help="What to print. (text)")
     ] = "text",
+    against: Annotated[
+        str | None,
+        typer.Option("--against", metavar="DIR|LOG", help="Another dataset or log, for gates over drift (PSI, KS)."),
+    ] = None,
     warn_only: Annotated[bool, typer.Option("--warn-only", help="Show errors, but exit 0.")] = False,
     expect: Annotated[
         str | None,
@@ -58,13 +62,15 @@ def check(
     from gcsl_data.recipe import gates_in
 
     if json and format_ not in ("text", "json"):
-        raise UsageError("GD0275", f"--json and --format {format_} both say what to print; give one of them")
+        raise UsageError("GD0295", f"--json and --format {format_} both say what to print; give one of them")
     if expect is not None and not _SHA256.fullmatch(expect):
-        raise UsageError("GD0276", "--expect-manifest-sha256 takes the 64 hex digits that check prints")
+        raise UsageError("GD0296", "--expect-manifest-sha256 takes the 64 hex digits that check prints")
     gates = [Gate.parse(text) for text in (*(gates_in(recipe) if recipe else ()), *(fail_on or ()))]
+    if against is not None and not gates:
+        raise UsageError("GD0299", "--against is what gates over drift look at; give --fail-on too")
     if write_extract is not None:
         require_absent(write_extract)
-    report = _report(paths or [], flags, recipe, preset, gates, schema, write_extract, expect)
+    report = _report(paths or [], flags, recipe, preset, gates, schema, write_extract, expect, against)
     status = 1 if report.errors and not warn_only else 0
     if json or format_ == "json":
         _show_check.show_json(report, status=status)
@@ -87,9 +93,11 @@ def _report(
     schema: str | None,
     write_extract: Path | None,
     expect: str | None,
+    against: str | None,
 ) -> "Report":
     from gcsl_data.audit.check import check_folder, check_logs
     from gcsl_data.audit.check import write_extract as write_rows
+    from gcsl_data.audit.describe import describe
     from gcsl_data.audit.row_schema import read_schema
     from gcsl_data.cli import _show
     from gcsl_data.dataset.find import newest_dataset
@@ -104,18 +112,22 @@ def _report(
         is_dataset = len(paths) == 1 and Path(paths[0]).is_dir()
     if is_dataset:
         if schema:
-            raise UsageError("GD0277", "--schema is for logs; the rows of a dataset are held to its manifest")
+            raise UsageError("GD0297", "--schema is for logs; the rows of a dataset are held to its manifest")
         if preset or any(value is not None for value in flags.values()):
             raise UsageError("GD0210", "a dataset's recipe is settled; flags like --bins are for logs")
-        report = check_folder(Path(paths[0]), gates, expected=expect)
+        reference = None if against is None else (against, describe([against], None).subject)
+        report = check_folder(Path(paths[0]), gates, expected=expect, against=reference)
         if write_extract and not write_rows(Path(paths[0]), write_extract, LocalEngine(())):
             _show.say(f"{write_extract} is not written: no shard can be read")
         return report
     if expect is not None:
-        raise UsageError("GD0278", "--expect-manifest-sha256 is for a dataset; logs have no manifest")
+        raise UsageError("GD0298", "--expect-manifest-sha256 is for a dataset; logs have no manifest")
     wanted = read_schema(schema) if schema else None
     resolved, _ = resolve(flags=flags, file=recipe, preset=preset)
     logs = find_logs(paths, resolved.shape)
     for log in logs:
         _show.say_notes(log.notes)
-    return check_logs(logs, resolved, LocalEngine(logs), gates, schema=wanted, extract_to=write_extract)
+    reference = None if against is None else (against, describe([against], resolved).subject)
+    return check_logs(
+        logs, resolved, LocalEngine(logs), gates, schema=wanted, extract_to=write_extract, against=reference
+    )

@@ -30,7 +30,7 @@ def expand(
 
     Every record becomes one example for each kept goal that its reward reaches. Prints the dataset's folder.
     """
-    from gcsl_data.audit.stats import stats_of_dataset
+    from gcsl_data.audit.summary import summary_of
     from gcsl_data.audit.template_lint import lint_used
     from gcsl_data.build import build
     from gcsl_data.cli import _show, _show_stats
@@ -58,9 +58,9 @@ def expand(
     warnings = [*measured.warnings, *doubts]
     for warning in warnings:
         _show.say(f"warning: {warning}")
-    stats = stats_of_dataset(manifest, str(target))
+    summary = summary_of(manifest, str(target), manifest.formulation)
     if json:
-        _show.print_json({"output": str(target), "warnings": warnings, **encode(stats)})
+        _show.print_json({"output": str(target), "warnings": warnings, **encode(summary)})
         return
-    _show_stats.say_expanded(stats)
+    _show_stats.say_expanded(summary)
     print(target)

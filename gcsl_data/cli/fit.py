@@ -24,7 +24,7 @@ def fit(
 
     `expand --fit FILE` uses it on other logs, so that a goal means the same tomorrow.
     """
-    from gcsl_data.audit.stats import stats_of_log
+    from gcsl_data.audit.summary import summary_of
     from gcsl_data.cli import _show, _show_stats
     from gcsl_data.dataset import files
     from gcsl_data.dataset.decode import encode, pretty
@@ -46,10 +46,10 @@ def fit(
         target.write_bytes(pretty(encode(measured.fit)))
     for warning in measured.warnings:
         _show.say(f"warning: {warning}")
-    stats = stats_of_log(measured, str(out), resolved.goals.formulation)
+    summary = summary_of(measured, str(out), resolved.goals.formulation)
     if json:
         found = {"fit": encode(measured.fit), "hygiene": encode(measured.hygiene)}
         _show.print_json({"output": str(out), "warnings": list(measured.warnings), **found})
         return
-    _show_stats.say_expanded(stats)
+    _show_stats.say_expanded(summary)
     print(out)

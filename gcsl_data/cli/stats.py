@@ -1,13 +1,10 @@
-"""gcsl-data stats: audit the bins and goals of a dataset, or of what a log would become."""
+"""gcsl-data stats: audit the bins, goals, texts and groups of a dataset, or of what a log would become."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from gcsl_data.cli._options import Json, Preset, RecipeFile, recipe_options
-
-if TYPE_CHECKING:
-    from gcsl_data.audit.stats import Stats
+from gcsl_data.cli._options import Json, Preset, Progress, RecipeFile, recipe_options
 
 
 @recipe_options()
@@ -16,57 +13,42 @@ def stats(
         list[str] | None,
         typer.Argument(metavar="[DIR | LOG...]", help="A dataset, or logs. (the dataset here, or the newest *-gcsl)"),
     ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(metavar="DIR|LOG", help="Another dataset or log: how far this is from it (PSI, KS)."),
+    ] = None,
+    sweep_bins: Annotated[
+        str | None, typer.Option(metavar="FROM..TO", help="What each number of bins would give, such as 2..10.")
+    ] = None,
+    tokenizer: Annotated[
+        str | None, typer.Option(metavar="FILE|FOLDER", help="A tokenizer.json, or its folder: lengths in tokens too.")
+    ] = None,
+    progress: Progress = "auto",
     preset: Preset = None,
     recipe: RecipeFile = None,
     json: Json = False,
     *,
     flags: dict[str, Any],
 ) -> None:
-    """Audit bins: edges, printed numbers, records, shares, means, goals kept and dropped, examples.
+    """Audit a dataset or a log: bins, goals, rewards, lengths, groups, sources, splits, and what to look at.
 
     For a log it shows what `expand` would make of it with the same flags, and writes nothing.
     """
-    from gcsl_data.cli import _show, _show_stats
+    from gcsl_data.audit.describe import describe, named
+    from gcsl_data.cli import _show, _show_sections, _show_stats
     from gcsl_data.dataset.decode import encode
 
-    found = _stats(paths or [], flags, recipe, preset)
-    if json:
-        _show.print_json(encode(found))
-    else:
-        _show_stats.show_stats(found)
-
-
-def _stats(paths: list[str], flags: dict[str, Any], recipe: str | None, preset: str | None) -> "Stats":
-    from pathlib import Path
-
-    from gcsl_data.audit.stats import stats_of_dataset, stats_of_log
-    from gcsl_data.cli import _show
-    from gcsl_data.dataset.find import newest_dataset
-    from gcsl_data.dataset.manifest import load
-    from gcsl_data.engines.local import LocalEngine
-    from gcsl_data.errors import UsageError, reading
-    from gcsl_data.extremes import extremes
-    from gcsl_data.ingest.inputs import find_logs
-    from gcsl_data.measure import measure
-    from gcsl_data.plan import make_plan
-    from gcsl_data.recipe import resolve
-    from gcsl_data.settle import settle
-
-    if not paths:
-        paths = [str(newest_dataset(Path.cwd()))]
-    with reading(paths[0]):
-        is_dataset = len(paths) == 1 and Path(paths[0]).is_dir()
-    if is_dataset:
-        if recipe or preset or any(value is not None for value in flags.values()):
-            raise UsageError("GD0210", "a dataset's recipe is settled; flags like --bins are for logs")
-        return stats_of_dataset(load(paths[0]), paths[0])
-    resolved, _ = resolve(flags=flags, file=recipe, preset=preset)
-    logs = find_logs(paths, resolved.shape)
-    engine = LocalEngine(logs)
-    plan = settle(make_plan(logs, resolved), engine)
-    _show.say_notes(plan.notes)
-    measured = measure(plan, engine)
-    _show.say_extremes(extremes(plan.records, measured.census, engine, direction=plan.direction))
-    for warning in measured.warnings:
+    found, settled = named(paths or [], against=against, flags=flags, file=recipe, preset=preset)
+    with _show.steps(progress) as on_step:
+        described = describe(found, settled, against=against, sweep=sweep_bins, tokenizer=tokenizer, on_step=on_step)
+    _show.say_notes(described.notes)
+    if described.extremes:
+        _show.say_extremes(described.extremes)
+    for warning in described.warnings:
         _show.say(f"warning: {warning}")
-    return stats_of_log(measured, ", ".join(paths), plan.recipe.goals.formulation)
+    if json:
+        _show.print_json(encode(described.stats))
+    elif described.stats.sweep:
+        _show_sections.show_sweep(described.stats)
+    else:
+        _show_stats.show_stats(described.stats, described.summary)

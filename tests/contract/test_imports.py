@@ -48,13 +48,21 @@ settle tally
 measure dataset.shards dataset.card dataset.find schemas
 build records log_schema dataset.verified
 dataset.export
-audit.phrases audit.built_rows audit.split_rows audit.finding audit.gates audit.row_schema audit.schema_pattern
+audit.phrases audit.built_rows audit.split_rows audit.subject audit.sweep audit.finding audit.gates audit.row_schema
+audit.schema_pattern
 audit.contract_rows audit.schema_terms
 audit.contract_manifest audit.schema_rows
-audit.* audit
+audit.contract audit.log_rows
+audit.sections.rewards audit.sections.bins audit.sections.goals audit.sections.text audit.sections.drift
+audit.sections.groups audit.sections.splits audit.sections.sources audit.sections.contradictions audit.sections
+audit.summary audit.comparable audit.tokens audit.advice audit.shown
+audit.stats
+audit.describe
 audit.check
-cli._options cli._run cli._show
-cli._show_*
+audit.* audit
+cli._options cli._run cli._show cli._draw
+cli._show_sections cli._show_diff cli._show_trace cli._show_check
+cli._show_stats
 cli.*
 cli
 __main__

@@ -195,3 +195,11 @@ def gcsl_data_process(
 def tree(folder: Path) -> list[str]:
     """Everything below a folder, hidden files too."""
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+SETTLED = ("formulation", "accounting", "hygiene", "bins", "aspects", "ranges", "inference_text", "inference_reward")
+
+
+def settled(stats: dict[str, Any]) -> dict[str, Any]:
+    """What `expand --json` and `stats --json` both say, of a log and of its dataset."""
+    return {name: stats[name] for name in SETTLED}

@@ -382,10 +382,13 @@ def test_no_hostile_manifest_is_a_crash(dataset: Path) -> None:
                 assert "\x1b" not in outcome.err
 
 
-def test_a_damaged_dataset_is_still_shown_by_stats(dataset: Path) -> None:
+def test_stats_name_a_damaged_shard(dataset: Path) -> None:
     (dataset / TRAIN).unlink()
 
-    assert gcsl_data("stats", dataset, cwd=dataset).status == 0
+    outcome = gcsl_data("stats", dataset, cwd=dataset)
+
+    assert outcome.status == 65
+    assert TRAIN in outcome.err
 
 
 def test_counts_by_goal_are_recounted_from_the_rows(dataset: Path) -> None:

@@ -207,4 +207,4 @@ def test_a_log_that_reaches_no_goal_of_the_fit_gives_no_dataset(folder: Path, fo
     assert (outcome.status, outcome.json["code"]) == (65, "GD1306"), outcome.err
     assert "none of 6 rows gives an example (6 " in outcome.json["message"]
     assert not (folder / "worse-gcsl").exists()
-    assert run(folder, "stats", *flags).json["examples"] == 0  # to look is allowed
+    assert run(folder, "stats", *flags).json["goals"]["examples"] == 0  # to look is allowed

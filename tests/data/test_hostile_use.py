@@ -138,7 +138,7 @@ def test_rewards_whose_sum_is_no_float_have_a_mean(tmp_path: Path) -> None:
     outcome = gcsl_data("stats", "a.jsonl", "--json", cwd=tmp_path)
 
     assert outcome.status == 0, outcome.err
-    assert outcome.json["mean"] == pytest.approx(1.45e308, rel=1e-15)
+    assert outcome.json["rewards"]["mean"] == pytest.approx(1.45e308, rel=1e-15)
 
 
 def test_a_fit_without_thresholds_is_refused(folder: Path) -> None:

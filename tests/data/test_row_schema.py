@@ -35,6 +35,9 @@ PATTERNS = [
 ]
 
 
+scalars = st.one_of(texts, numbers, st.none(), st.booleans())
+
+
 def bounded(names: list[str], values: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
     return st.dictionaries(st.sampled_from(names), values, max_size=2)
 
@@ -48,7 +51,7 @@ LEAVES = st.one_of(
     st.booleans(),
     st.sampled_from(TYPES).map(lambda name: {"type": name}),
     st.lists(st.sampled_from(TYPES), min_size=1, max_size=3, unique=True).map(lambda names: {"type": names}),
-    st.lists(st.one_of(texts, numbers, st.none(), st.booleans()), min_size=1, max_size=4).map(lambda values: {"enum": values}),
+    st.lists(scalars, min_size=1, max_size=4).map(lambda values: {"enum": values}),
     st.one_of(texts, numbers, st.booleans()).map(lambda value: {"const": value}),
     NUMERIC,
     TEXTUAL,
@@ -89,6 +92,7 @@ def composed(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 schemas = st.recursive(LEAVES, composed, max_leaves=8)
 objects = composed(schemas)
 
+small = st.none() | st.integers(0, 3)
 COLUMNS: dict[str, tuple[Any, st.SearchStrategy[Any]]] = {
     "integer": (pl.Int64, st.integers(-3, 6)),
     "byte": (pl.UInt8, st.integers(0, 6)),
@@ -107,7 +111,7 @@ COLUMNS: dict[str, tuple[Any, st.SearchStrategy[Any]]] = {
     "objects": (
         pl.List(pl.Struct({"a": pl.Int64, "b": pl.List(pl.Int64)})),
         st.lists(
-            st.fixed_dictionaries({"a": st.none() | st.integers(0, 3), "b": st.none() | st.lists(st.integers(0, 3), max_size=2)}),
+            st.fixed_dictionaries({"a": small, "b": st.none() | st.lists(st.integers(0, 3), max_size=2)}),
             max_size=2,
         ),
     ),
@@ -286,7 +290,7 @@ NO_SCHEMAS: dict[str, bytes] = {
     "a file": b'{"$ref": "other.json"}',
     "a reference to nowhere": b'{"$ref": "#/$defs/none"}',
     "itself": b'{"$ref": "#"}',
-    "two that refer to each other": b'{"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}}',
+    "itself in an allOf": b'{"$ref": "#/$defs/a", "$defs": {"a": {"allOf": [{"$ref": "#/$defs/a"}]}}}',
     "nested": b'{"not":' * 20_000 + b"{}" + b"}" * 20_000,
     "NaN": b'{"minimum": NaN}',
     "too large": b'{"title": "' + b"x" * 5_000_000 + b'"}',

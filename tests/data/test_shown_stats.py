@@ -1,5 +1,6 @@
 """What people read in `stats` and `expand`: the log's own unit, and what each goal claims."""
 
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -24,10 +25,10 @@ def stats(folder: Path, *flags: str) -> Outcome:
 
 
 def table(done: Outcome) -> list[list[str]]:
-    """The words of each row of the last table, best bin first."""
+    """The words of each row of the last table of bins, best bin first."""
     lines = [line.split() for line in done.out.splitlines()]
     start = max(at for at, words in enumerate(lines) if words[:1] == ["k"])
-    return [words for words in lines[start + 1 :] if words[0].isdigit()]
+    return [*takewhile(lambda words: words[0].isdigit(), lines[start + 1 :])]
 
 
 def test_where_lower_is_better_edges_and_means_are_the_logs_own(folder: Path) -> None:
@@ -38,11 +39,14 @@ def test_where_lower_is_better_edges_and_means_are_the_logs_own(folder: Path) ->
         ["5", "0.19", "0.19"], ["4", "0.39", "0.39"], ["3", "0.59", "0.59"], ["2", "0.79", "0.79"], ["1", "0.99", "0.99"]
     ]  # fmt: skip
     assert [row[6] for row in table(done)] == ["0.095", "0.295", "0.495", "0.695", "0.895"]
-    assert "-" not in done.out.replace("--max-chars", "")
+    assert [line for line in done.out.splitlines() if "-" in line.replace("--max-chars", "")] == [
+        "  text      median 7 + 9 characters; reward follows response length -0.52",
+        "  correlation -0.52): goals may come to mean length",
+    ]
 
 
 def test_the_json_has_the_manifests_numbers_and_what_people_read(folder: Path) -> None:
-    best = stats(folder, "--direction", "lower", "--json").json["bins"][-1]
+    best = stats(folder, "--direction", "lower", "--json").json["bins"]["rows"][-1]
 
     assert (best["edge"], best["mean_reward"]) == (-0.19, -0.095)
     assert (best["logged"], best["printed"], best["says"]) == (0.19, "0.19", "<= 0.19")
@@ -102,6 +106,19 @@ def test_rows_without_goals_are_not_counted_as_nought(folder: Path) -> None:
         "mean",
     ]
     assert "  copies    one for each that a record reaches: >= 0.8, >= 0.6\n" in made.err
+
+
+def test_each_step_is_said_when_progress_is_plain(folder: Path) -> None:
+    done = gcsl_data("stats", "log.jsonl", "--progress", "plain", cwd=folder)
+
+    steps = [line for line in done.err.splitlines() if line.startswith(("log.jsonl: ", "computing"))]
+    assert [step.removeprefix("log.jsonl: ") for step in steps] == [
+        "recognising",
+        "looking for what is suspicious",
+        "counting rewards",
+        "lengths, groups and levels",
+        "computing the sections",
+    ]
 
 
 def test_what_to_ask_for_may_be_a_reward(folder: Path) -> None:

@@ -1,0 +1,53 @@
+"""Bars and tables of plain characters, for 80 columns. Cells are Text, never markup."""
+
+import textwrap
+from collections.abc import Mapping, Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from gcsl_data.errors import one_line
+
+BAR_WIDTH = 8
+_EIGHTHS = " ▏▎▍▌▋▊▉█"
+_HEIGHTS = "▁▂▃▄▅▆▇█"
+
+
+def bar(share: float, width: int = BAR_WIDTH) -> str:
+    """A bar that is full at 1."""
+    eighths = round(min(max(share, 0.0), 1.0) * width * 8)
+    return "█" * (eighths // 8) + (_EIGHTHS[eighths % 8].strip() if eighths % 8 else "")
+
+
+def sparkline(counts: Sequence[int]) -> str:
+    """A column for each count, the largest the highest; a space for none."""
+    largest = max(counts, default=0) or 1
+    return "".join(_HEIGHTS[min(7, 8 * count // largest)] if count else " " for count in counts)
+
+
+def table(columns: Mapping[str, str], rows: Sequence[Sequence[str]]) -> Table:
+    """Columns by name, each "left" or "right"; cells are cut to one line, and a left column gives way in 80 columns."""
+    made = Table(box=None, pad_edge=False, padding=(0, 1), collapse_padding=True, header_style="bold")
+    for name, side in columns.items():
+        made.add_column(name, justify="left" if side == "left" else "right", no_wrap=True, overflow="ellipsis")
+    for row in rows:
+        made.add_row(*(Text(one_line(cell, limit=200)) for cell in row))
+    return made
+
+
+def print_line(console: Console, line: str) -> None:
+    """One line as it is, broken where the console ends."""
+    console.print(Text(line))
+
+
+def print_sentence(console: Console, sentence: str) -> None:
+    """Words in as many lines as they need, the second and further ones indented."""
+    print("\n".join(textwrap.wrap(one_line(sentence, limit=1000), console.width, subsequent_indent="  ")))
+
+
+def print_table(console: Console, shown: Table) -> None:
+    """A table without the spaces that fill its lines."""
+    with console.capture() as capture:
+        console.print(shown)
+    print("\n".join(line.rstrip() for line in capture.get().splitlines()))
