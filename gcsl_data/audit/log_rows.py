@@ -16,6 +16,7 @@ from gcsl_data.ingest.plain import is_temporary
 from gcsl_data.recipe import ChecksStage
 from gcsl_data.stages.checks import FILTERED, REASONS
 
+_RARE = 10_000  # rows; so many row numbers are held at once for each kind of fault
 FIRST = 5  # rows that are named for each kind of fault
 
 
@@ -27,11 +28,32 @@ def file_of(log: Log) -> str:
 def schema_findings(log: Log, schema: RowSchema, engine: Engine) -> tuple[int, list[Finding]]:
     """How many rows a log has, and for each kind of fault the first rows that have it."""
     rows, checks = _decodable(log), _checks(log, schema)
-    flagged = rows.select(ROW_INDEX, *[check.breaks.alias(str(at)) for at, check in enumerate(checks)])
-    sums = [pl.col(str(at)).sum() for at in range(len(checks))]
-    total, *counts = engine.measure(flagged.select(pl.len(), *sums)).row(0)
-    broken = [(check, count) for check, count in zip(checks, counts, strict=True) if count]
-    return total, [one for check, count in broken for one in _examples(log, rows, check, count, total, engine)]
+    names = [str(at) for at in range(len(checks))]
+    flagged = rows.select(ROW_INDEX, *[check.breaks.alias(name) for check, name in zip(checks, names, strict=True)])
+    counts = engine.measure(flagged.select(pl.len(), *[pl.col(name).sum() for name in names])).row(0)
+    total, broken = counts[0], {at: count for at, count in enumerate(counts[1:]) if count}
+    first = _first_rows(flagged, {names[at]: count for at, count in broken.items()}, engine)
+    values = {names[at]: value for at in broken if (value := checks[at].value) is not None}
+    wanted = sorted({row for some in first.values() for row in some})
+    cells = engine.measure(rows.filter(pl.col(ROW_INDEX).is_in(wanted)).select(ROW_INDEX, **values)) if wanted else None
+    by_row = {row[ROW_INDEX]: row for row in cells.iter_rows(named=True)} if cells is not None else {}
+    return total, [
+        _finding(log, checks[at], row, by_row[row].get(names[at]), f"{count:,} of {total:,} rows")
+        for at, count in broken.items()
+        for row in first[names[at]]
+    ]
+
+
+def _first_rows(flagged: pl.LazyFrame, counts: dict[str, int], engine: Engine) -> dict[str, list[int]]:
+    """The first rows of each flag. Rare ones are looked for in one pass; those of a flag that is often set come soon."""
+    rare = [name for name, count in counts.items() if count <= _RARE]
+    first = {}
+    if rare:
+        some = engine.measure(flagged.filter(pl.any_horizontal(rare)).select(ROW_INDEX, *rare)).sort(ROW_INDEX)
+        first = {name: some.filter(pl.col(name))[ROW_INDEX].head(FIRST).to_list() for name in rare}
+    for name in counts.keys() - first.keys():
+        first[name] = sorted(engine.measure(flagged.filter(name).select(ROW_INDEX).head(FIRST))[ROW_INDEX].to_list())
+    return first
 
 
 def broken_by_schema(log: Log, schema: RowSchema) -> pl.LazyFrame:
@@ -103,13 +125,10 @@ def _decodable(log: Log) -> pl.LazyFrame:
     return log.scanned.filter(~pl.col(ROW_INDEX).is_in(gone)) if gone else log.scanned
 
 
-def _examples(log: Log, rows: pl.LazyFrame, check: Check, count: int, total: int, engine: Engine) -> Iterator[Finding]:
-    value = pl.lit(None) if check.value is None else check.value
-    first = engine.measure(rows.filter(check.breaks).select(ROW_INDEX, value=value).sort(ROW_INDEX).head(FIRST))
-    for row, cell in first.sort(ROW_INDEX).iter_rows():
-        what = check.words if cell is None else f"{_cell(cell)} {check.words}"
-        at = f"{check.field}: " if check.field else ""
-        yield found("log.schema", file_of(log), f"{at}{what} ({count:,} of {total:,} rows)", row=row)
+def _finding(log: Log, check: Check, row: int, cell: object, share: str) -> Finding:
+    what = check.words if cell is None else f"{_cell(cell)} {check.words}"
+    at = f"{check.field}: " if check.field else ""
+    return found("log.schema", file_of(log), f"{at}{what} ({share})", row=row)
 
 
 def _cell(value: object) -> str:

@@ -200,7 +200,10 @@ _TERMS: dict[str, Callable[[Any, pl.Expr, Any], Term]] = {
     "exclusiveMaximum": _bound("lt"),
     "multipleOf": _multiple_of,
     "pattern": _pattern,
-    **dict.fromkeys(("minLength", "minItems"), lambda least, value, dtype: _length(value, dtype) >= math.ceil(least)),
+    "minLength": lambda least, value, dtype: (
+        (value.str.len_bytes() if least <= 1 else _length(value, dtype)) >= math.ceil(least)
+    ),
+    "minItems": lambda least, value, dtype: _length(value, dtype) >= math.ceil(least),
     **dict.fromkeys(("maxLength", "maxItems"), lambda most, value, dtype: _length(value, dtype) <= math.floor(most)),
 }
 

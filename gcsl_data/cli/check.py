@@ -11,6 +11,8 @@ from gcsl_data.cli._options import Json, Preset, RecipeFile, recipe_options
 if TYPE_CHECKING:
     from gcsl_data.audit.finding import Report
     from gcsl_data.audit.gates import Gate
+    from gcsl_data.audit.subject import Subject
+    from gcsl_data.recipe import Recipe
 
 _SHA256 = re.compile("[0-9a-fA-F]{64}")
 
@@ -95,10 +97,6 @@ def _report(
     expect: str | None,
     against: str | None,
 ) -> "Report":
-    from gcsl_data.audit.check import check_folder, check_logs
-    from gcsl_data.audit.check import write_extract as write_rows
-    from gcsl_data.audit.describe import describe
-    from gcsl_data.audit.row_schema import read_schema
     from gcsl_data.cli import _show
     from gcsl_data.dataset.find import newest_dataset
     from gcsl_data.engines.local import LocalEngine
@@ -115,19 +113,31 @@ def _report(
             raise UsageError("GD0297", "--schema is for logs; the rows of a dataset are held to its manifest")
         if preset or any(value is not None for value in flags.values()):
             raise UsageError("GD0210", "a dataset's recipe is settled; flags like --bins are for logs")
-        reference = None if against is None else (against, describe([against], None).subject)
+        from gcsl_data.audit.check_folder import check_folder
+        from gcsl_data.audit.check_folder import write_extract as write_rows
+
+        reference = None if against is None else (against, _subject(against, None))
         report = check_folder(Path(paths[0]), gates, expected=expect, against=reference)
         if write_extract and not write_rows(Path(paths[0]), write_extract, LocalEngine(())):
             _show.say(f"{write_extract} is not written: no shard can be read")
         return report
     if expect is not None:
         raise UsageError("GD0298", "--expect-manifest-sha256 is for a dataset; logs have no manifest")
+    from gcsl_data.audit.check_logs import check_logs
+    from gcsl_data.audit.row_schema import read_schema
+
     wanted = read_schema(schema) if schema else None
     resolved, _ = resolve(flags=flags, file=recipe, preset=preset)
     logs = find_logs(paths, resolved.shape)
     for log in logs:
         _show.say_notes(log.notes)
-    reference = None if against is None else (against, describe([against], resolved).subject)
+    reference = None if against is None else (against, _subject(against, resolved))
     return check_logs(
         logs, resolved, LocalEngine(logs), gates, schema=wanted, extract_to=write_extract, against=reference
     )
+
+
+def _subject(path: str, recipe: "Recipe | None") -> "Subject":
+    from gcsl_data.audit.describe import describe
+
+    return describe([path], recipe).subject

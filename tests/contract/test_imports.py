@@ -52,13 +52,13 @@ audit.phrases audit.built_rows audit.split_rows audit.subject audit.sweep audit.
 audit.schema_pattern
 audit.contract_rows audit.schema_terms
 audit.contract_manifest audit.schema_rows
-audit.contract audit.log_rows
+audit.contract audit.log_rows audit.gating
 audit.sections.rewards audit.sections.bins audit.sections.goals audit.sections.text audit.sections.drift
 audit.sections.groups audit.sections.splits audit.sections.sources audit.sections.contradictions audit.sections
 audit.summary audit.comparable audit.tokens audit.advice audit.shown
 audit.stats
-audit.describe
-audit.check
+audit.describe audit.expansion
+audit.check_folder audit.check_logs
 audit.* audit
 cli._options cli._run cli._show cli._draw
 cli._show_sections cli._show_diff cli._show_trace cli._show_check
