@@ -5,7 +5,8 @@
 
 The rules: prompt and response are there and not empty, the reward is there, finite, and from 0 to 1. The log breaks each
 a few times. Every figure is of a fresh process, imports included, that writes the broken rows to Parquet; the tools take
-turns. Each must find the same number of rows, or the run ends. Peak memory is the process's largest resident set, the mapped pages of the log among them (Linux).
+turns. Each must find the same number of rows, or the run ends. Peak memory is the process's largest resident set, the
+mapped pages of the log among them (Linux).
 """
 
 import importlib.metadata

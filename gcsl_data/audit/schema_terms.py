@@ -184,6 +184,11 @@ def _pattern(pattern: Any, value: pl.Expr, _dtype: Any) -> Term:
     return pl.coalesce(by_python, matches)
 
 
+def _min_length(least: Any, value: pl.Expr, dtype: Any) -> Term:
+    length = value.str.len_bytes() if least <= 1 else _length(value, dtype)  # bytes need no look at the text
+    return length >= math.ceil(least)
+
+
 def _length(value: pl.Expr, dtype: Any) -> pl.Expr:
     if isinstance(dtype, pl.Array):
         return value.arr.to_list().list.len()
@@ -200,9 +205,7 @@ _TERMS: dict[str, Callable[[Any, pl.Expr, Any], Term]] = {
     "exclusiveMaximum": _bound("lt"),
     "multipleOf": _multiple_of,
     "pattern": _pattern,
-    "minLength": lambda least, value, dtype: (
-        (value.str.len_bytes() if least <= 1 else _length(value, dtype)) >= math.ceil(least)
-    ),
+    "minLength": _min_length,
     "minItems": lambda least, value, dtype: _length(value, dtype) >= math.ceil(least),
     **dict.fromkeys(("maxLength", "maxItems"), lambda most, value, dtype: _length(value, dtype) <= math.floor(most)),
 }
