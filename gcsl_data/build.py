@@ -1,6 +1,7 @@
 """The whole program: measure, expand, write the dataset, the manifest last."""
 
 import hashlib
+import os
 import platform
 import time
 from collections.abc import Callable
@@ -22,11 +23,13 @@ from gcsl_data.dataset.manifest import (
     Manifest,
     Shard,
     Template,
+    load,
     template_file,
 )
 from gcsl_data.dataset.shards import ShardWriter, arrow_schema, manifest_columns
+from gcsl_data.dataset.verified import verified_shards
 from gcsl_data.engines import Engine
-from gcsl_data.errors import DataError
+from gcsl_data.errors import DataError, OutputError
 from gcsl_data.fit import Fit
 from gcsl_data.ingest.rejects import reject_lines
 from gcsl_data.measure import Measured, measure
@@ -37,18 +40,21 @@ from gcsl_data.settle import settle
 OnRows = Callable[[int, int], None]
 
 
-def build(plan: Plan, engine: Engine, out: Path, *, on_rows: OnRows | None = None) -> tuple[Manifest, Measured]:
+def build(
+    plan: Plan, engine: Engine, out: Path, *, overwrite: bool = False, on_rows: OnRows | None = None
+) -> tuple[Manifest, Measured]:
     """Writes the dataset at `out`; `on_rows(done, total)` hears of progress.
 
-    Raises what `measure` raises, DataError (65) when no record gives an example, OutputError (73) when `out` exists,
-    WriteError (74) when the disk refuses.
+    With `overwrite` a dataset may stand there: the new one takes its place when all of it is written and its shards have been
+    read back. Raises what `measure` raises, DataError (65) when no record gives an example, OutputError (73) when something
+    else stands at `out`, WriteError (74) when the disk refuses.
     """
-    files.require_absent(out)
+    require_place(out, overwrite=overwrite)
     started = time.monotonic()
     plan = settle(plan, engine)
     measured = measure(plan, engine)
     _require_examples(measured)
-    with files.staged(out) as folder:
+    with files.staged(out, overwrite=overwrite) as folder:
         shards = _write_examples(plan, engine, measured, folder, on_rows)
         for log in plan.logs:
             log.require_unchanged()
@@ -56,7 +62,19 @@ def build(plan: Plan, engine: Engine, out: Path, *, on_rows: OnRows | None = Non
         _write_side_files(plan, engine, manifest, folder, seconds=time.monotonic() - started)
         files.write_bytes(folder / "README.md", dataset_card(manifest).encode())
         files.write_bytes(folder / MANIFEST_NAME, pretty(encode(manifest)))
+        if overwrite:
+            verified_shards(folder, load(folder), manifest.shards)
     return manifest, measured
+
+
+def require_place(out: Path, *, overwrite: bool) -> None:
+    """Raises OutputError (73) when something stands at `out` that is not to be overwritten: no dataset, or no leave to."""
+    if not overwrite:
+        files.require_absent(out)
+    elif os.path.lexists(out) and (out.is_symlink() or not (out / MANIFEST_NAME).is_file()):
+        raise OutputError(
+            "GD7305", f"{out} is no dataset, and --overwrite replaces nothing else; choose another --out, or remove it"
+        )
 
 
 def _require_examples(measured: Measured) -> None:

@@ -104,8 +104,13 @@ def one_line(text: str, *, limit: int = 300) -> str:
 
     Log text ends up in messages, so control characters (terminal escapes, bidirectional overrides) become U+FFFD.
     """
-    flat = _CONTROL.sub("�", " ".join(text.split()))
+    flat = without_controls(" ".join(text.split()))
     return flat if len(flat) <= limit else flat[: limit - 1] + "…"
+
+
+def without_controls(text: str) -> str:
+    """`text` with U+FFFD in place of each control character, line ends among them; tabs stay."""
+    return _CONTROL.sub("�", text)
 
 
 def shown(value: object, *, limit: int = 40) -> str:

@@ -62,7 +62,7 @@ def write_records(logs: tuple[Log, ...], recipe: Recipe, engine: Engine, out: Pa
     rewards = ["reward", *graded]
     clean = cleaned(flagged, rewards, recipe.checks, engine)
     records = clean.filter(pl.col("reject").is_null()).select(names)
-    with files.staged_file(out) as target:
+    with files.staged_file(out, overwrite=overwrite) as target:
         metadata = {RECORDS_KEY: RECORDS_VERSION, DIRECTION_KEY: direction, ASPECTS_KEY: json.dumps(aspects)}
         measure = census_of(assign_splits(clean, ()))
         census = Census(*engine.sink_parquet(records, target, metadata=metadata, measures=[measure]))
@@ -71,7 +71,7 @@ def write_records(logs: tuple[Log, ...], recipe: Recipe, engine: Engine, out: Pa
             log.require_unchanged()
         if census.rejected():
             rejected = engine.measure(rejected_rows(flagged, is_text=schema["prompt"] == pl.String))
-            with files.staged_file(rejects_path) as aside:
+            with files.staged_file(rejects_path, overwrite=overwrite) as aside:
                 aside.write_bytes(reject_lines(logs, rejected))
         elif overwrite:
             rejects_path.unlink(missing_ok=True)

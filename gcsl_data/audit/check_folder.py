@@ -11,7 +11,7 @@ from gcsl_data.audit.gating import gate_findings, with_gates
 from gcsl_data.audit.stats import stats_of
 from gcsl_data.audit.subject import Subject, subject_of_dataset
 from gcsl_data.dataset.decode import encode
-from gcsl_data.dataset.files import require_absent, staged_file
+from gcsl_data.dataset.files import staged_file
 from gcsl_data.dataset.manifest import MANIFEST_NAME, load
 from gcsl_data.engines import Engine
 from gcsl_data.errors import DataError, reading
@@ -56,7 +56,6 @@ def write_extract(path: Path, target: Path, engine: Engine) -> bool:
     rows = extract(path)
     if rows is None:
         return False
-    require_absent(target)
     with staged_file(target) as file:
         engine.sink_parquet(rows.rename({"shard": "_gcsl_file"}).drop("split"), file, metadata={})
     return True

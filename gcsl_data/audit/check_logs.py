@@ -12,7 +12,7 @@ from gcsl_data.audit.gating import gate_findings, with_gates
 from gcsl_data.audit.log_rows import broken_by_schema, broken_by_use, decoding_findings, file_of, schema_findings
 from gcsl_data.audit.row_schema import RowSchema
 from gcsl_data.columns import ROW_INDEX
-from gcsl_data.dataset.files import require_absent, staged_file
+from gcsl_data.dataset.files import staged_file
 from gcsl_data.engines import Engine
 from gcsl_data.errors import UsageError
 from gcsl_data.ingest.inputs import Log
@@ -82,7 +82,6 @@ def _write(broken: list[tuple[Log, pl.LazyFrame]], target: Path, engine: Engine)
         raise UsageError(
             "GD0294", "--write-extract writes one table, and the columns of these logs differ; check them one by one"
         ) from None
-    require_absent(target)
     ours = ["_gcsl_file", ROW_INDEX, "_gcsl_rule", "_gcsl_fault"]
     with staged_file(target) as file:
         engine.sink_parquet(everything.select(*ours, pl.all().exclude(ours)), file, metadata={})

@@ -59,7 +59,6 @@ def check(
     """
     from gcsl_data.audit.gates import Gate
     from gcsl_data.cli import _show_check
-    from gcsl_data.dataset.files import require_absent
     from gcsl_data.errors import UsageError
     from gcsl_data.recipe import gates_in
 
@@ -71,7 +70,7 @@ def check(
     if against is not None and not gates:
         raise UsageError("GD0299", "--against is what gates over drift look at; give --fail-on too")
     if write_extract is not None:
-        require_absent(write_extract)
+        _require_absent(write_extract)
     report = _report(paths or [], flags, recipe, preset, gates, schema, write_extract, expect, against)
     status = 1 if report.errors and not warn_only else 0
     if json or format_ == "json":
@@ -135,6 +134,16 @@ def _report(
     return check_logs(
         logs, resolved, LocalEngine(logs), gates, schema=wanted, extract_to=write_extract, against=reference
     )
+
+
+def _require_absent(extract: Path) -> None:
+    """Before an hour of checking, not after it."""
+    import os
+
+    from gcsl_data.errors import OutputError
+
+    if os.path.lexists(extract):
+        raise OutputError("GD7321", f"{extract} exists; give another --write-extract, or remove it")
 
 
 def _subject(path: str, recipe: "Recipe | None") -> "Subject":

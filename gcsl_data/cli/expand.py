@@ -13,9 +13,10 @@ def expand(
     logs: Annotated[
         list[str], typer.Argument(metavar="LOG...", help="Logs; paths, quoted patterns, URIs, or - for stdin.")
     ],
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="The dataset's folder; must not exist. (./<log>-gcsl)")
-    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="The dataset's folder. (./<log>-gcsl)")] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the dataset that stands there, when the new one is whole.")
+    ] = False,
     preset: Preset = None,
     recipe: RecipeFile = None,
     print_recipe: Annotated[
@@ -32,10 +33,9 @@ def expand(
     """
     from gcsl_data.audit.summary import summary_of
     from gcsl_data.audit.template_lint import lint_used
-    from gcsl_data.build import build
+    from gcsl_data.build import build, require_place
     from gcsl_data.cli import _show, _show_stats
     from gcsl_data.dataset.decode import encode
-    from gcsl_data.dataset.files import require_absent
     from gcsl_data.engines.local import LocalEngine
     from gcsl_data.ingest.inputs import find_logs
     from gcsl_data.plan import make_plan
@@ -47,14 +47,14 @@ def expand(
         return
     found = find_logs(logs, resolved.shape)
     target = out or Path(f"{found[0].path.stem}-gcsl")
-    require_absent(target)
+    require_place(target, overwrite=overwrite)
     plan = make_plan(found, resolved)
     _show.say_notes(plan.notes)
     for origin in dict.fromkeys(template.origin for template in plan.templates.values()):
         _show.say(f"template: {origin}")
     doubts = lint_used(plan.templates.values())
     with _show.progress(progress, "writing examples") as on_rows:
-        manifest, measured = build(plan, LocalEngine(found), target, on_rows=on_rows)
+        manifest, measured = build(plan, LocalEngine(found), target, overwrite=overwrite, on_rows=on_rows)
     warnings = [*measured.warnings, *doubts]
     for warning in warnings:
         _show.say(f"warning: {warning}")

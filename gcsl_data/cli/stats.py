@@ -1,5 +1,6 @@
 """gcsl-data stats: audit the bins, goals, texts and groups of a dataset, or of what a log would become."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -23,6 +24,13 @@ def stats(
     tokenizer: Annotated[
         str | None, typer.Option(metavar="FILE|FOLDER", help="A tokenizer.json, or its folder: lengths in tokens too.")
     ] = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write it all as one page, with charts and records.")
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", metavar="FILE", help="Draw rewards and thresholds: .svg or .png.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the files of --html and --plot.")] = False,
     progress: Progress = "auto",
     preset: Preset = None,
     recipe: RecipeFile = None,
@@ -32,12 +40,15 @@ def stats(
 ) -> None:
     """Audit a dataset or a log: bins, goals, rewards, lengths, groups, sources, splits, and what to look at.
 
-    For a log it shows what `expand` would make of it with the same flags, and writes nothing.
+    For a log it shows what `expand` would make of it with the same flags, and writes no dataset.
     """
     from gcsl_data.audit.describe import describe, named
+    from gcsl_data.audit.report.output import Outputs
     from gcsl_data.cli import _show, _show_sections, _show_stats
     from gcsl_data.dataset.decode import encode
 
+    outputs = Outputs(html, plot, overwrite)
+    outputs.require()
     found, settled = named(paths or [], against=against, flags=flags, file=recipe, preset=preset)
     with _show.steps(progress) as on_step:
         described = describe(found, settled, against=against, sweep=sweep_bins, tokenizer=tokenizer, on_step=on_step)
@@ -46,6 +57,8 @@ def stats(
         _show.say_extremes(described.extremes)
     for warning in described.warnings:
         _show.say(f"warning: {warning}")
+    for path in outputs.write(described.stats, described.subject):
+        _show.say(f"written: {path}")
     if json:
         _show.print_json(encode(described.stats))
     elif described.stats.sweep:

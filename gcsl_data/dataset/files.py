@@ -1,11 +1,15 @@
 """The only module that writes, fsyncs and renames.
 
 A dataset is made in a staging folder beside its place and renamed at the end, so its folder either does not exist or is
-complete. Files and folders are fsynced before the rename, and the parent after it.
+complete. Files and folders are fsynced before the rename, and the parent after it. A staging folder is locked by whoever
+fills it; one that nobody holds was left by a process that died, and the next one that writes there takes it away.
 """
 
+import errno
+import fcntl
 import hashlib
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -13,63 +17,136 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from gcsl_data.dataset import renames
 from gcsl_data.errors import OutputError, from_os_error
+
+_OWN = r"([0-9]+-[0-9a-f]{8}\.incomplete|[0-9a-f]{8})"  # what our folders are called after their prefix
 
 
 @contextmanager
-def staged(target: Path) -> Iterator[Path]:
+def staged(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
     """A new empty folder that becomes `target` when the block ends well, and vanishes when it does not.
+
+    With `overwrite` it takes the place of what stands there, in one step, and only then that is removed.
 
     Raises OutputError (73) when `target` exists or cannot be created, WriteError (74) when the disk refuses a write.
     """
-    require_absent(target)
-    staging = target.parent / f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}.incomplete"
-    new_parents = _missing_parents(target)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        staging.mkdir()
+    if not overwrite:
+        require_absent(target)
+    with _staging_beside(target) as staging:
         yield staging
         _fsync_tree(staging)
-        require_absent(target)
-        staging.rename(target)
+        _take_place(staging, target, overwrite=overwrite)
         _fsync_folder(target.parent)
+
+
+@contextmanager
+def staged_file(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """The path of a file to write, which becomes `target` when the block ends well, and vanishes otherwise.
+
+    Raises OutputError (73) when `target` exists (unless it is to be overwritten) or cannot be created, WriteError (74) when
+    the disk refuses a write.
+    """
+    if not overwrite:
+        require_absent(target)
+    with _staging_beside(target) as staging:
+        file = staging / target.name
+        yield file
+        with file.open("rb+") as written:
+            fsync(written)
+        if overwrite:
+            file.replace(target)
+        else:
+            _take_place(file, target, overwrite=False)
+        _fsync_folder(target.parent)
+
+
+@contextmanager
+def _staging_beside(target: Path) -> Iterator[Path]:
+    """A locked folder beside `target`, removed at the end with whatever is in it then."""
+    new_parents = _missing_parents(target)
+    staging = lock = None
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        remove_abandoned(target.parent, f".{target.name}.")
+        staging, lock = new_locked_folder(target.parent, f".{target.name}.{os.getpid()}-", ".incomplete")
+        yield staging
     except BrokenPipeError:
         raise  # whoever listened to the progress went away; the disk is fine
     except OSError as error:
         raise from_os_error(error, target) from error
     finally:
-        with suppress(OSError):
-            shutil.rmtree(staging)
+        if staging is not None and lock is not None:
+            with suppress(OSError):
+                shutil.rmtree(staging)
+            os.close(lock)
         _remove_empty(new_parents)
 
 
-@contextmanager
-def staged_file(target: Path) -> Iterator[Path]:
-    """The path of a file to write, which takes the place of `target` when the block ends well, and vanishes otherwise.
-
-    Raises OutputError (73) when it cannot be created, WriteError (74) when the disk refuses a write.
-    """
-    staging = target.parent / f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}.incomplete"
-    new_parents = _missing_parents(target)
+def _take_place(staging: Path, target: Path, *, overwrite: bool) -> None:
+    if overwrite and os.path.lexists(target):
+        renames.swap(staging, target)
+        return
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        yield staging
-        with staging.open("rb+") as file:
-            fsync(file)
-        staging.replace(target)
-        _fsync_folder(target.parent)
+        renames.move(staging, target)
     except OSError as error:
-        raise from_os_error(error, target) from error
-    finally:
-        with suppress(OSError):
-            staging.unlink()
-        _remove_empty(new_parents)
+        if error.errno in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
+            raise _exists(target) from error
+        raise
+
+
+def new_locked_folder(parent: Path, prefix: str, suffix: str = "", *, mode: int = 0o777) -> tuple[Path, int]:
+    """A new folder, and the lock on it, which is held until that descriptor is closed or this process is no more."""
+    while True:
+        folder = parent / f"{prefix}{secrets.token_hex(4)}{suffix}"
+        folder.mkdir(mode=mode)
+        try:
+            handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:
+            continue  # another process took it for abandoned in the moment before the lock
+        if _locks(handle) and folder.exists():
+            return folder, handle
+        os.close(handle)
+
+
+def _locks(handle: int) -> bool:
+    """Whether the folder is ours alone. Where a file system has no locks it is: nobody can take it for abandoned there."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def remove_abandoned(parent: Path, prefix: str) -> None:
+    """Removes the folders of this prefix in `parent` whose maker is gone: nobody has them locked. Follows no link."""
+    named = re.compile(re.escape(prefix) + _OWN)
+    with suppress(OSError):
+        for entry in list(os.scandir(parent)):
+            if named.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
+                _remove_if_abandoned(Path(entry.path))
+
+
+def _remove_if_abandoned(folder: Path) -> None:
+    with suppress(OSError):  # somebody holds it, or was faster
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder)
+        finally:
+            os.close(handle)
 
 
 def require_absent(target: Path) -> None:
     """Raises OutputError (73) when something stands at `target` already."""
     if os.path.lexists(target):
-        raise OutputError("GD7301", f"{target} exists; choose another --out, or remove it")
+        raise _exists(target)
+
+
+def _exists(target: Path) -> OutputError:
+    return OutputError("GD7301", f"{target} exists; choose another --out, or remove it")
 
 
 def require_file_or_nothing(target: Path) -> None:

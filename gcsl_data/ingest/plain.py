@@ -17,13 +17,14 @@ from typing import NamedTuple
 import polars as pl
 import pyarrow as pa
 
+from gcsl_data.dataset.files import new_locked_folder, remove_abandoned
 from gcsl_data.errors import DataError, WriteError
 from gcsl_data.ingest.fault import Faults
 from gcsl_data.ingest.formats import LOG_FORMATS
 from gcsl_data.ingest.recognise import Recognised, open_plain
 from gcsl_data.ingest.refused import cover
 
-_PREFIX = "gcsl-"
+_TEMPORARY = "gcsl-copies-"
 _UTF8_BOM = b"\xef\xbb\xbf"
 
 
@@ -69,15 +70,17 @@ def make_plain(path: Path, found: Recognised, *, name: str, records: str | None 
 
 
 def temporary_folder() -> Path:
-    """A new folder that is removed when the process ends."""
-    folder = tempfile.TemporaryDirectory(prefix=_PREFIX)
-    atexit.register(folder.cleanup)
-    return Path(folder.name)
+    """A new folder that is removed when the process ends; those of processes that were killed are removed now."""
+    parent = Path(tempfile.gettempdir())
+    remove_abandoned(parent, _TEMPORARY)
+    folder, _ = new_locked_folder(parent, _TEMPORARY, mode=0o700)  # the lock is let go when the process ends
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def is_temporary(path: Path) -> bool:
     """Whether a file stands in one of our temporary folders, so that its place says nothing to a person."""
-    return path.parent.name.startswith(_PREFIX) and path.parent.parent == Path(tempfile.gettempdir())
+    return path.parent.name.startswith(_TEMPORARY) and path.parent.parent == Path(tempfile.gettempdir())
 
 
 @contextmanager

@@ -13,6 +13,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 LAYERS = """
 errors normalisation time_cuts resources
 fit
+dataset.renames
 dataset.decode dataset.goal dataset.files dataset
 dataset.manifest
 columns control_tokens hashing lookup
@@ -46,7 +47,8 @@ stages.builders.rows
 plan engines.local extremes inference
 settle tally
 measure dataset.shards dataset.card dataset.find schemas
-build records log_schema dataset.verified
+dataset.verified
+build records log_schema
 dataset.export
 audit.phrases audit.built_rows audit.split_rows audit.subject audit.sweep audit.finding audit.gates audit.row_schema
 audit.schema_pattern
@@ -56,8 +58,13 @@ audit.contract audit.log_rows audit.gating
 audit.sections.rewards audit.sections.bins audit.sections.goals audit.sections.text audit.sections.drift
 audit.sections.groups audit.sections.splits audit.sections.sources audit.sections.contradictions audit.sections
 audit.summary audit.comparable audit.tokens audit.advice audit.shown
-audit.stats
-audit.describe audit.expansion
+audit.stats audit.meanings
+audit.report.html audit.report.style audit.report
+audit.report.figures audit.report.look audit.report.svg
+audit.report.tables audit.report.charts audit.report.part
+audit.report.of_* audit.report.plot
+audit.report.page
+audit.report.output audit.describe audit.expansion
 audit.check_folder audit.check_logs
 audit.* audit
 cli._options cli._run cli._show cli._draw
