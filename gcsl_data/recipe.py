@@ -34,6 +34,7 @@ TRAINER_PARTS = (
     "run",
     "loss",
 )  # a file may say how to train, too (gcsl_train --config)
+CHECK_PART = "check"  # what `gcsl-data check` reads of a file, and nobody else
 OTHER_VARIABLES = ("GCSL_TRACEBACK",)  # what else has that prefix and is no setting
 _ASPECT = re.compile("[a-z][a-z0-9_]*", re.ASCII)
 _DEEPEST = 10  # parts of the path of a setting; shapes have four
@@ -365,6 +366,13 @@ class OutputStage(Stage):
     """A shard is closed when its Arrow data reaches this many bytes."""
 
 
+class CheckStage(Stage):
+    """What `gcsl-data check` fails on. It says nothing of a dataset's content, so it is no part of the recipe of one."""
+
+    fail_on: tuple[str, ...] = ()
+    """Conditions over the numbers of `stats`, such as "bins.effective < 4"."""
+
+
 class Recipe(Stage):
     """All decisions about one dataset."""
 
@@ -526,6 +534,18 @@ def portable(recipe: Recipe) -> dict[str, Any]:
     return content
 
 
+def gates_in(file: str) -> tuple[str, ...]:
+    """The gates in a recipe file's part `[check]`. Raises RecipeError (78) for a file that is wrong."""
+    part = _content(file, _text_of(file)).get(CHECK_PART, {})
+    _refuse_unknown_checks(file, part)
+    try:
+        return CheckStage.model_validate(part).fail_on
+    except ValidationError:
+        raise RecipeError(
+            "GD7861", f'{file}: check.fail_on must be a list of texts, such as ["bins.effective < 4"]'
+        ) from None
+
+
 def _variable(name: str) -> str:
     return ENVIRONMENT_PREFIX + name.replace(".", "_").upper()
 
@@ -538,29 +558,51 @@ def _require_known_variables(environment: Mapping[str, str]) -> None:
 
 
 def _from_file(file: str) -> Iterator[tuple[str, Any]]:
+    yield from _from_text(file, _text_of(file))
+
+
+def _text_of(file: str) -> str:
     try:
-        text = Path(file).read_text(encoding="utf-8")
+        return Path(file).read_text(encoding="utf-8")
     except OSError as error:
         raise RecipeError("GD7801", f"{file}: cannot read the recipe ({error.strerror})") from None
     except UnicodeDecodeError as error:
         raise RecipeError("GD7802", f"{file} is not TOML: {error}") from None
-    yield from _from_text(file, text)
 
 
-def _from_text(file: str, text: str) -> Iterator[tuple[str, Any]]:
-    """The settings of a recipe; its head `[log]`, which tells people what it is for, and the trainer's parts are none."""
+def _content(file: str, text: str) -> dict[str, Any]:
     try:
-        content = tomllib.loads(text)
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise RecipeError("GD7802", f"{file} is not TOML: {error}") from None
     except RecursionError:
         raise RecipeError("GD7802", f"{file} is nested more deeply than any recipe; check that it is one") from None
+
+
+def _refuse_unknown_checks(file: str, part: Any) -> None:
+    if not isinstance(part, dict):
+        raise RecipeError("GD7803", f"{file}: {CHECK_PART} is {shown(part)} where it must be a table: [{CHECK_PART}]")
+    known = list(CheckStage.model_fields)
+    for name in part:
+        if name not in known:
+            raise RecipeError("GD7804", f"{file}: no setting {CHECK_PART}.{name}; {nearest(name, known)}")
+
+
+def _from_text(file: str, text: str) -> Iterator[tuple[str, Any]]:
+    """The settings of a recipe; its head `[log]`, which tells people what it is for, the trainer's parts and what `check`
+    fails on are none."""
+    content = _content(file, text)
     stages = [stage for stage, _ in Recipe()]
     for stage, part in content.items():
         if stage == HEAD or stage in TRAINER_PARTS:
             continue
+        if stage == CHECK_PART:
+            _refuse_unknown_checks(file, part)
+            continue
         if stage not in stages:
-            raise RecipeError("GD7803", f"{file}: no part {stage!r} in a recipe; {nearest(stage, stages)}")
+            raise RecipeError(
+                "GD7803", f"{file}: no part {stage!r} in a recipe; {nearest(stage, [*stages, CHECK_PART])}"
+            )
         if not isinstance(part, dict):
             raise RecipeError("GD7803", f"{file}: {stage} is {shown(part)} where it must be a table: [{stage}]")
         for name, value in part.items():

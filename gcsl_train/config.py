@@ -176,7 +176,7 @@ _NOT_OF_THE_RUN = ("resume", "progress")  # how it was started, or looked at
 PARTS: dict[str, type] = {"data": Data, "model": Model, "lora": Lora, "optim": Optim, "run": Run, "loss": Loss}
 
 # A file may say how the data is made, too (gcsl-data --recipe).
-RECIPE_PARTS = ("log", "shape", "record", "checks", "splits", "rewards", "bins", "goals", "build", "output")
+RECIPE_PARTS = ("log", "shape", "record", "checks", "splits", "rewards", "bins", "goals", "build", "output", "check")
 
 # The flag of each setting where it is not simply the setting's own name.
 _SPECIAL_FLAGS = {("model", "name"): "model", ("data", "dataset"): "DIR", ("loss", "name"): "loss"}

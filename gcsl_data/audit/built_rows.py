@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import polars as pl
 from pydantic import ValidationError
 
-from gcsl_data.columns import ASPECT_PREFIX
+from gcsl_data.columns import ASPECT_PREFIX, ROW_INDEX
 from gcsl_data.dataset.manifest import Manifest
 from gcsl_data.stages.builders.advantage import with_advantage
 from gcsl_data.stages.builders.built import REASON
@@ -41,21 +41,24 @@ def is_true(manifest: Manifest) -> pl.Expr:
     return pl.col("weight").is_finite() & _TRUE_BY_KIND[manifest.kind](manifest)
 
 
-def group_problems(rows: pl.LazyFrame, manifest: Manifest) -> Iterator[tuple[str, str]]:
-    """Place and words of what is wrong with groups as a whole; rows carry their `split`."""
+def group_problems(rows: pl.LazyFrame, manifest: Manifest) -> Iterator[tuple[str, int, str]]:
+    """Shard, row and words of what is wrong with groups as a whole; rows carry their `shard`, `split` and `ROW_INDEX`."""
     if manifest.kind != "groups":
         return
     again = with_advantage(rows, within=("group", "split"), name="recomputed")
     off = ((pl.col("advantage") - pl.col("recomputed")).abs() > _ADVANTAGE_TOLERANCE).fill_null(True)
-    wrong = again.filter(pl.col(REASON).is_not_null() | off).select("group", "split", "id")
+    wrong = again.filter(pl.col(REASON).is_not_null() | off).select("group", "split", "id", "shard", ROW_INDEX)
     found = (
         wrong.sort("group", "id")
-        .select(pl.len().alias("rows"), pl.col("group", "id").first())
+        .select(pl.len().alias("rows"), pl.col("group", "id", "shard", ROW_INDEX).first())
         .collect(engine="streaming")
     )
-    count, group, first = found.row(0)
+    count, group, first, shard, row = found.row(0)
     if count:
-        yield f"group {group}", f"{count} rows have an advantage that their group does not give, the first is {first}"
+        words = (
+            f"{count:,} rows have an advantage that their group does not give; the first has id {first}, group {group}"
+        )
+        yield shard, row, words
 
 
 def range_problems(rows: pl.LazyFrame, manifest: Manifest, builder: Builder) -> Iterator[str]:

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import sys
+from itertools import pairwise
 from types import FrameType
 from typing import TextIO
 
@@ -24,7 +25,7 @@ class Terminated(BaseException):
 
 def run(app: typer.Typer, name: str) -> int:
     """Runs the program on `sys.argv` and gives its exit status. No traceback, unless GCSL_TRACEBACK is set."""
-    as_json = "--json" in sys.argv
+    as_json = "--json" in sys.argv or "--format=json" in sys.argv or ("--format", "json") in pairwise(sys.argv)
     signal.signal(signal.SIGTERM, _terminate)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # as standard error does: a bar must not end a report

@@ -16,7 +16,6 @@ from rich.text import Text
 from gcsl_data.errors import one_line
 
 if TYPE_CHECKING:  # what is shown was imported by whoever made it; no command waits for the others' modules
-    from gcsl_data.audit.contract import Finding
     from gcsl_data.dataset.export import Exported
     from gcsl_data.dataset.manifest import Accounting, Hygiene
     from gcsl_data.extremes import Extremes
@@ -103,17 +102,6 @@ def show_changes(changes: "Sequence[Change]") -> None:
         word = "breaking" if change.breaking else "added" if change.before is None else "narrowed"
         what = one_line(f"{change.field}: {change.before or 'absent'} -> {change.after or 'absent'}")
         print(f"{word:<9} {what}")
-
-
-def show_findings(name: str, findings: "Sequence[Finding]", contract: Mapping[str, str]) -> None:
-    """The verdict of `check`: each rule, and what broke it."""
-    broken = {finding.rule for finding in findings}
-    for rule, promise in contract.items():
-        print(f"{'FAIL' if rule in broken else 'ok  '}  {rule:<16} {promise}")
-    held = len(contract) - len(broken)
-    print(f"{name}: {held} of {len(contract)} hold")
-    for finding in findings:
-        print(one_line(f"{finding.rule}: {finding.where}: {finding.message}", limit=500), file=sys.stderr)
 
 
 def show_settings(values: Mapping[str, object], origins: Mapping[str, str], *, as_json: bool) -> None:

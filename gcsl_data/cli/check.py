@@ -1,37 +1,152 @@
-"""gcsl-data check: does the dataset keep its promises? For CI."""
+"""gcsl-data check: does a dataset keep its promises, is a log what it should be, do the numbers pass? For CI."""
 
+import re
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from gcsl_data.cli._options import Json
+from gcsl_data.cli._options import Json, Preset, RecipeFile, recipe_options
+
+if TYPE_CHECKING:
+    from gcsl_data.audit.finding import Report
+    from gcsl_data.audit.gates import Gate
+    from gcsl_data.audit.subject import Subject
+    from gcsl_data.recipe import Recipe
+
+_SHA256 = re.compile("[0-9a-fA-F]{64}")
 
 
+@recipe_options(stages=("shape", "record", "checks", "splits", "rewards", "bins", "goals", "build"))
 def check(
-    dataset: Annotated[
-        Path | None,
-        typer.Argument(metavar="[DIR]", readable=False, help="A dataset. (the one here, or the newest *-gcsl)"),
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[DIR | LOG...]", help="A dataset, or logs. (the dataset here, or the newest *-gcsl)"),
     ] = None,
+    fail_on: Annotated[
+        list[str] | None,
+        typer.Option("--fail-on", metavar="EXPR", help="Fail when this holds of the numbers of stats; repeatable."),
+    ] = None,
+    schema: Annotated[
+        str | None, typer.Option("--schema", metavar="FILE", help="Check every row of the logs against a JSON Schema.")
+    ] = None,
+    write_extract: Annotated[
+        Path | None,
+        typer.Option("--write-extract", metavar="FILE", help="Write the rows that break a rule to a Parquet file."),
+    ] = None,
+    format_: Annotated[
+        Literal["text", "json", "junit", "sarif", "github"], typer.Option("--format", help="What to print. (text)")
+    ] = "text",
+    against: Annotated[
+        str | None,
+        typer.Option("--against", metavar="DIR|LOG", help="Another dataset or log, for gates over drift (PSI, KS)."),
+    ] = None,
+    warn_only: Annotated[bool, typer.Option("--warn-only", help="Show errors, but exit 0.")] = False,
+    expect: Annotated[
+        str | None,
+        typer.Option("--expect-manifest-sha256", metavar="HEX", help="The SHA-256 that the manifest must have."),
+    ] = None,
+    preset: Preset = None,
+    recipe: RecipeFile = None,
     json: Json = False,
+    *,
+    flags: dict[str, Any],
 ) -> None:
-    """Check manifest, hashes, row counts, columns, and that every goal sentence is true of its row.
+    """Check a dataset: manifest, hashes, counts, columns, and that every goal sentence is true of its row.
 
-    Exit 0 when all holds, 1 with findings, 65 when there is no readable manifest.
+    Check logs: every row against a JSON Schema, or that they can be expanded with these settings. Exit 0 when all holds, 1
+    with errors, 65 when there is no readable manifest.
     """
-    from gcsl_data.audit.contract import CONTRACT, check_dataset
-    from gcsl_data.cli import _show
-    from gcsl_data.dataset.decode import encode
-    from gcsl_data.dataset.find import newest_dataset
+    from gcsl_data.audit.gates import Gate
+    from gcsl_data.cli import _show_check
+    from gcsl_data.errors import UsageError
+    from gcsl_data.recipe import gates_in
 
-    dataset = dataset or newest_dataset(Path.cwd())
-    findings = check_dataset(dataset)
-    if json:
-        status = 1 if findings else 0
-        _show.print_json(
-            {"ok": not findings, "exit_code": status, "dataset": str(dataset), "findings": encode(findings)}
-        )
+    if json and format_ not in ("text", "json"):
+        raise UsageError("GD0295", f"--json and --format {format_} both say what to print; give one of them")
+    if expect is not None and not _SHA256.fullmatch(expect):
+        raise UsageError("GD0296", "--expect-manifest-sha256 takes the 64 hex digits that check prints")
+    gates = [Gate.parse(text) for text in (*(gates_in(recipe) if recipe else ()), *(fail_on or ()))]
+    if against is not None and not gates:
+        raise UsageError("GD0299", "--against is what gates over drift look at; give --fail-on too")
+    if write_extract is not None:
+        _require_absent(write_extract)
+    report = _report(paths or [], flags, recipe, preset, gates, schema, write_extract, expect, against)
+    status = 1 if report.errors and not warn_only else 0
+    if json or format_ == "json":
+        _show_check.show_json(report, status=status)
+    elif format_ == "text":
+        _show_check.show_report(report)
     else:
-        _show.show_findings(str(dataset), findings, CONTRACT)
-    if findings:
-        raise typer.Exit(1)
+        from gcsl_data.audit import formats
+
+        print({"junit": formats.junit, "sarif": formats.sarif, "github": formats.github}[format_](report))
+    if status:
+        raise typer.Exit(status)
+
+
+def _report(
+    paths: list[str],
+    flags: dict[str, Any],
+    recipe: str | None,
+    preset: str | None,
+    gates: "list[Gate]",
+    schema: str | None,
+    write_extract: Path | None,
+    expect: str | None,
+    against: str | None,
+) -> "Report":
+    from gcsl_data.cli import _show
+    from gcsl_data.dataset.find import newest_dataset
+    from gcsl_data.engines.local import LocalEngine
+    from gcsl_data.errors import UsageError, reading
+    from gcsl_data.ingest.inputs import find_logs
+    from gcsl_data.recipe import resolve
+
+    if not paths:
+        paths = [str(newest_dataset(Path.cwd()))]
+    with reading(paths[0]):
+        is_dataset = len(paths) == 1 and Path(paths[0]).is_dir()
+    if is_dataset:
+        if schema:
+            raise UsageError("GD0297", "--schema is for logs; the rows of a dataset are held to its manifest")
+        if preset or any(value is not None for value in flags.values()):
+            raise UsageError("GD0210", "a dataset's recipe is settled; flags like --bins are for logs")
+        from gcsl_data.audit.check_folder import check_folder
+        from gcsl_data.audit.check_folder import write_extract as write_rows
+
+        reference = None if against is None else (against, _subject(against, None))
+        report = check_folder(Path(paths[0]), gates, expected=expect, against=reference)
+        if write_extract and not write_rows(Path(paths[0]), write_extract, LocalEngine(())):
+            _show.say(f"{write_extract} is not written: no shard can be read")
+        return report
+    if expect is not None:
+        raise UsageError("GD0298", "--expect-manifest-sha256 is for a dataset; logs have no manifest")
+    from gcsl_data.audit.check_logs import check_logs
+    from gcsl_data.audit.row_schema import read_schema
+
+    wanted = read_schema(schema) if schema else None
+    resolved, _ = resolve(flags=flags, file=recipe, preset=preset)
+    logs = find_logs(paths, resolved.shape)
+    for log in logs:
+        _show.say_notes(log.notes)
+    reference = None if against is None else (against, _subject(against, resolved))
+    return check_logs(
+        logs, resolved, LocalEngine(logs), gates, schema=wanted, extract_to=write_extract, against=reference
+    )
+
+
+def _require_absent(extract: Path) -> None:
+    """Before an hour of checking, not after it."""
+    import os
+
+    from gcsl_data.errors import OutputError
+
+    if os.path.lexists(extract):
+        raise OutputError("GD7321", f"{extract} exists; give another --write-extract, or remove it")
+
+
+def _subject(path: str, recipe: "Recipe | None") -> "Subject":
+    from gcsl_data.audit.describe import describe
+
+    return describe([path], recipe).subject

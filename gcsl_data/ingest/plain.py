@@ -78,6 +78,11 @@ def temporary_folder() -> Path:
     return folder
 
 
+def is_temporary(path: Path) -> bool:
+    """Whether a file stands in one of our temporary folders, so that its place says nothing to a person."""
+    return path.parent.name.startswith(_TEMPORARY) and path.parent.parent == Path(tempfile.gettempdir())
+
+
 @contextmanager
 def copying(name: str) -> Iterator[None]:
     """Raises WriteError (74) when the disk has no room for a copy of the log that is called `name`."""

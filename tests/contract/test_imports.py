@@ -50,7 +50,11 @@ measure dataset.shards dataset.card dataset.find schemas
 dataset.verified
 build records log_schema
 dataset.export
-audit.phrases audit.built_rows audit.split_rows audit.subject audit.sweep
+audit.phrases audit.built_rows audit.split_rows audit.subject audit.sweep audit.finding audit.gates audit.row_schema
+audit.schema_pattern
+audit.contract_rows audit.schema_terms
+audit.contract_manifest audit.schema_rows
+audit.contract audit.log_rows audit.gating
 audit.sections.rewards audit.sections.bins audit.sections.goals audit.sections.text audit.sections.drift
 audit.sections.groups audit.sections.splits audit.sections.sources audit.sections.contradictions audit.sections
 audit.summary audit.comparable audit.tokens audit.advice audit.shown
@@ -60,10 +64,11 @@ audit.report.figures audit.report.look audit.report.svg
 audit.report.tables audit.report.charts audit.report.part
 audit.report.of_* audit.report.plot
 audit.report.page
-audit.report.output audit.describe
+audit.report.output audit.describe audit.expansion
+audit.check_folder audit.check_logs
 audit.* audit
 cli._options cli._run cli._show cli._draw
-cli._show_sections cli._show_diff cli._show_trace
+cli._show_sections cli._show_diff cli._show_trace cli._show_check
 cli._show_stats
 cli.*
 cli

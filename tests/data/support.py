@@ -17,6 +17,8 @@ from unittest import mock
 import polars as pl
 import pyarrow as pa
 
+from gcsl_data.audit.contract import check_dataset
+from gcsl_data.audit.finding import Finding
 from gcsl_data.build import build
 from gcsl_data.cli import app
 from gcsl_data.cli._run import run
@@ -113,6 +115,11 @@ def rewrite_shard(path: Path, change: Any) -> None:
         schema, rows = reader.schema, reader.read_all().to_pylist()
     with pa.ipc.new_file(path, schema) as writer:
         writer.write_table(pa.Table.from_pylist(change(rows), schema=schema))
+
+
+def errors(dataset: Path) -> list[Finding]:
+    """What `check` finds that is an error; a split that chance left empty is none."""
+    return [finding for finding in check_dataset(dataset) if finding.level == "error"]
 
 
 def document(dataset: Path) -> dict[str, Any]:

@@ -444,15 +444,16 @@ def test_flags_beside_a_dataset_are_refused_by_stats(folder: Path) -> None:
     assert "a dataset's recipe is settled" in fails(gcsl_data("stats", "log-gcsl", "--bins", "4", cwd=folder), 2)
 
 
-def test_a_damaged_shard_fails_the_check_in_one_line(folder: Path) -> None:
+def test_a_damaged_shard_fails_the_check_with_place_and_fix(folder: Path) -> None:
     gcsl_data("expand", "log.jsonl", cwd=folder)
     rewrite_shard(folder / "log-gcsl" / "data" / "train-00000-of-00001.arrow", lambda rows: rows[1:])
 
     outcome = gcsl_data("check", "log-gcsl", cwd=folder)
 
     assert outcome.status == 1
-    assert len(outcome.err.splitlines()) == 1
-    assert "shards.hash: data/train-00000-of-00001.arrow" in outcome.err
+    place, *_, fix = outcome.err.splitlines()
+    assert place == "error: shards.hash: data/train-00000-of-00001.arrow"
+    assert fix.endswith("again.")
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from gcsl_data.stages.formulations import FORMULATIONS
 from gcsl_data.stages.splits import SPLIT_NAMES
 
 from . import reference
-from .support import examples, expand_rows, forge, make_rows, measured, write_jsonl
+from .support import errors, examples, expand_rows, forge, make_rows, measured, write_jsonl
 
 NAMES = [name for name in get_args(FormulationName) if FORMULATIONS[name].builder is None]
 FIXTURE_A = [i / 100 for i in range(100)]
@@ -71,7 +71,7 @@ def test_fixture_a(tmp_path: Path, formulation: str) -> None:
 
     assert emitted(tmp_path / "out") == reference.emitted(formulation, FIXTURE_A)
     assert manifest.splits[0].examples == ROWS_OF_FIXTURE_A[formulation]
-    assert check_dataset(tmp_path / "out") == []
+    assert errors(tmp_path / "out") == []
 
 
 @pytest.mark.parametrize("formulation", ["gcsl-bey", "gcsl-bey-nl", "gcsl-bey-snl", "sft-aug"])
@@ -125,7 +125,7 @@ def test_random_logs_are_emitted_as_the_plain_reference_says(
     manifest = expand_rows(folder, rows, goals__formulation=formulation, **flags)
 
     assert emitted(folder / "out") == expected
-    assert check_dataset(folder / "out") == []
+    assert errors(folder / "out") == []
     assert manifest.accounting.used == len({row for row, _, _ in expected})
     for split in manifest.splits:
         found = {row["row"] for row in examples(folder / "out", split.name)}

@@ -9,11 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gcsl_data.audit.contract import check_dataset
 from gcsl_data.errors import DataError, RecipeError
 
 from . import reference
-from .support import examples, expand_rows, make_rows
+from .support import errors, examples, expand_rows, make_rows
 from .truth import claims, is_true, is_true_of_label
 
 TOO_TIED = (
@@ -53,7 +52,7 @@ def build(folder: Path, rows: list[dict[str, Any]], **flags: Any) -> list[dict[s
         if error.code not in TOO_TIED:
             raise
         return None
-    assert check_dataset(folder / "out") == []
+    assert errors(folder / "out") == []
     return examples(folder / "out")
 
 

@@ -25,7 +25,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_either_program_knows_the_other_ones_parts() -> None:
     assert set(recipes.TRAINER_PARTS) == set(config.PARTS)
-    assert set(config.RECIPE_PARTS) == {"log", *(stage for stage, _ in recipes.Recipe())}
+    assert set(config.RECIPE_PARTS) == {"log", "check", *(stage for stage, _ in recipes.Recipe())}
 
 
 def test_every_loss_has_a_recipe() -> None:

@@ -10,7 +10,6 @@ from typing import Any
 import polars as pl
 import pytest
 
-from gcsl_data.audit.contract import check_dataset
 from gcsl_data.build import build
 from gcsl_data.dataset.manifest import Manifest, load
 from gcsl_data.engines.local import LocalEngine
@@ -18,6 +17,7 @@ from gcsl_data.errors import GcslError
 from gcsl_data.ingest.inputs import find_logs
 from gcsl_data.plan import make_plan
 from gcsl_data.recipe import resolve
+from tests.data.support import errors
 from tests.data.truth import is_true
 
 pytestmark = pytest.mark.soak
@@ -64,7 +64,7 @@ def _true_rows(folder: Path, log: pl.DataFrame, flags: dict[str, object], values
         for row, goal in frame.select("row", "goal").iter_rows():
             assert is_true(goal, values(logged[row - 1])), (goal, logged[row - 1])
         rows += frame.height
-    assert check_dataset(out) == []
+    assert errors(out) == []
     return rows
 
 

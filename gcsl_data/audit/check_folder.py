@@ -1,0 +1,61 @@
+"""`check` of a dataset: the contract, what was expected, and gates over its stats."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from gcsl_data.audit.contract import check_dataset, extract
+from gcsl_data.audit.finding import CONTRACT, Report, found
+from gcsl_data.audit.gates import Gate, numbers
+from gcsl_data.audit.gating import gate_findings, with_gates
+from gcsl_data.audit.stats import stats_of
+from gcsl_data.audit.subject import Subject, subject_of_dataset
+from gcsl_data.dataset.decode import encode
+from gcsl_data.dataset.files import staged_file
+from gcsl_data.dataset.manifest import MANIFEST_NAME, load
+from gcsl_data.engines import Engine
+from gcsl_data.errors import DataError, reading
+
+Reference = tuple[str, Subject]
+# Rules without which rows cannot be read, or say nothing.
+_BEFORE_STATS = ("manifest.schema", "manifest.counts", "shards.hash", "shards.columns", "rows.count")
+
+
+def check_folder(
+    path: Path, gates: Sequence[Gate] = (), *, expected: str | None = None, against: Reference | None = None
+) -> Report:
+    """The report on a dataset; `expected` is the SHA-256 that its manifest must have, `against` what its drift is from.
+
+    Raises InputError (66) or DataError (65) when there is no manifest that can be read, UsageError (2) for a gate with a name
+    that the stats do not have.
+    """
+    findings = check_dataset(path)
+    with reading(path / MANIFEST_NAME):
+        digest = hashlib.sha256((path / MANIFEST_NAME).read_bytes()).hexdigest()
+    rules = CONTRACT
+    if expected is not None:
+        rules = ("manifest.expected", *rules)
+        if digest != expected.lower():
+            words = f"its SHA-256 is {digest}, expected was {expected.lower()}"
+            findings = [found("manifest.expected", MANIFEST_NAME, words), *findings]
+    rows, values = 0, None
+    try:
+        manifest = load(path)
+        rows = sum(shard.rows for shard in manifest.shards)
+        if gates and not any(one.level == "error" and one.rule in _BEFORE_STATS for one in findings):
+            values = numbers(encode(stats_of(subject_of_dataset(path, manifest), str(path), against=against)))
+    except DataError:
+        if not findings:  # a finding says why it cannot be read
+            raise
+    findings = [*findings, *gate_findings(gates, values, MANIFEST_NAME)]
+    return Report(str(path), str(path), with_gates(rules, gates), tuple(findings), rows, digest)
+
+
+def write_extract(path: Path, target: Path, engine: Engine) -> bool:
+    """Writes the rows of a dataset that break a rule to a Parquet file, and says whether there were shards to look at."""
+    rows = extract(path)
+    if rows is None:
+        return False
+    with staged_file(target) as file:
+        engine.sink_parquet(rows.rename({"shard": "_gcsl_file"}).drop("split"), file, metadata={})
+    return True
