@@ -67,6 +67,7 @@ audit.report.page
 audit.report.output audit.describe audit.expansion
 audit.check_folder audit.check_logs
 audit.* audit
+testing
 cli._options cli._run cli._show cli._draw
 cli._show_sections cli._show_diff cli._show_trace cli._show_check
 cli._show_stats
@@ -152,6 +153,7 @@ BORDERS = {
     "gcsl_data": {"polars", "torch", "typer", "pydantic", "jinja2", "pyarrow", "rich"},
     "gcsl_data.dataset.manifest": {"polars", "torch", "typer", "pydantic", "jinja2", "pyarrow", "rich"},
     "gcsl_data.dataset.goal": {"polars", "torch", "typer", "pydantic", "jinja2", "pyarrow", "rich"},
+    "gcsl_data.testing": {"polars", "torch", "typer", "pydantic", "jinja2", "pyarrow", "rich", "jsonschema", "pytest"},
     "gcsl_data.build": {"torch", "typer", "transformers", "datasets"},
     "gcsl_data.audit.contract": {"torch", "typer"},
     "gcsl_data.cli": {"polars", "torch", "pyarrow", "jinja2"},
