@@ -3,6 +3,7 @@
 import textwrap
 from collections.abc import Mapping, Sequence
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -27,10 +28,11 @@ def sparkline(counts: Sequence[int]) -> str:
 
 
 def table(columns: Mapping[str, str], rows: Sequence[Sequence[str]]) -> Table:
-    """Columns by name, each "left" or "right"; cells are cut to one line, and a left column gives way in 80 columns."""
+    """Columns by name, each "left" or "right". Cells are one line each; a first column of words gives way in 80 columns."""
     made = Table(box=None, pad_edge=False, padding=(0, 1), collapse_padding=True, header_style="bold")
-    for name, side in columns.items():
-        made.add_column(name, justify="left" if side == "left" else "right", no_wrap=True, overflow="ellipsis")
+    for at, (name, side) in enumerate(columns.items()):
+        least = None if at == 0 and side == "left" else max([len(name), *(cell_len(row[at]) for row in rows)])
+        made.add_column(name, justify="left" if side == "left" else "right", no_wrap=True, min_width=least)
     for row in rows:
         made.add_row(*(Text(one_line(cell, limit=200)) for cell in row))
     return made

@@ -71,7 +71,7 @@ def _rewards(stats: "Stats") -> list[str]:
         )
     )
     return [
-        f"  rewards   {low} {line} {high}, {rewards.distinct} different, median {_number(sign * rewards.median)}",
+        f"  rewards   {low} {line} {high}, {rewards.distinct} different",
         f"            {held}",
     ]
 
