@@ -11,6 +11,7 @@ from gcsl_data.audit.schema_rows import Check, row_checks
 from gcsl_data.census import Census
 from gcsl_data.columns import ROW_INDEX
 from gcsl_data.engines import Engine
+from gcsl_data.ingest.explain import UNREADABLE, explain
 from gcsl_data.ingest.inputs import Log
 from gcsl_data.ingest.plain import is_temporary
 from gcsl_data.recipe import ChecksStage
@@ -40,7 +41,7 @@ def schema_findings(log: Log, schema: RowSchema, engine: Engine) -> tuple[int, l
     return total, [
         _finding(log, checks[at], row, by_row[row].get(names[at]), f"{count:,} of {total:,} rows")
         for at, count in broken.items()
-        for row in first[names[at]]
+        for row in first[names[at]][: 1 if checks[at].column else FIRST]
     ]
 
 
@@ -73,7 +74,7 @@ def broken_by_use(log: Log, rejects: pl.DataFrame) -> pl.LazyFrame:
     if log.records:  # a file of records says itself which log and row they are of
         return log.scanned.join(told, on=["source", "row"], how="inner", maintain_order="left")
     own = told.filter(pl.col("source") == log.uri).drop("source")
-    index = log.scanned.collect_schema()[ROW_INDEX]
+    index = _columns(log)[ROW_INDEX]
     own = own.with_columns(pl.col("row").cast(index))
     return log.scanned.join(own, left_on=ROW_INDEX, right_on="row", how="inner", maintain_order="left")
 
@@ -115,8 +116,15 @@ def _rows(count: int) -> str:
 
 
 def _checks(log: Log, schema: RowSchema) -> list[Check]:
-    columns = {name: dtype for name, dtype in log.scanned.collect_schema().items() if name != ROW_INDEX}
-    return row_checks(schema, columns)
+    return row_checks(schema, {name: dtype for name, dtype in _columns(log).items() if name != ROW_INDEX})
+
+
+def _columns(log: Log) -> pl.Schema:
+    """Raises DataError (65) when the log cannot be decoded."""
+    try:
+        return log.scanned.collect_schema()
+    except UNREADABLE as error:
+        raise explain(error, [log]) from error
 
 
 def _decodable(log: Log) -> pl.LazyFrame:
@@ -126,7 +134,7 @@ def _decodable(log: Log) -> pl.LazyFrame:
 
 
 def _finding(log: Log, check: Check, row: int, cell: object, share: str) -> Finding:
-    what = check.words if cell is None else f"{_cell(cell)} {check.words}"
+    what = check.words if cell is None or check.column else f"{_cell(cell)} {check.words}"
     at = f"{check.field}: " if check.field else ""
     return found("log.schema", file_of(log), f"{at}{what} ({share})", row=row)
 

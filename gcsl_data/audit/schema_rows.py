@@ -22,6 +22,15 @@ _BESIDE = {
     "items": ("prefixItems",),
     "additionalProperties": ("properties", "patternProperties"),
 }
+_ALWAYS = pl.lit(True)
+_READ_AS = {
+    "integer": "whole numbers",
+    "number": "numbers",
+    "string": "text",
+    "boolean": "true or false",
+    "array": "lists",
+    "object": "objects",
+}
 _UNEVALUATED = ("unevaluatedProperties", "unevaluatedItems")
 
 
@@ -29,7 +38,8 @@ _UNEVALUATED = ("unevaluatedProperties", "unevaluatedItems")
 class Check:
     """One thing that can be wrong with a row: a keyword at a field (a.b, c[] for the items of a list, "" for the row).
 
-    `breaks` is never null. `value` is what the keyword speaks of, null for the whole row.
+    `breaks` is never null. `value` is what the keyword speaks of, null for the whole row. `column` says what the whole column
+    is, where it is of another type than the schema wants, so that no value of it can be right.
     """
 
     field: str
@@ -38,6 +48,7 @@ class Check:
     breaks: pl.Expr
     value: pl.Expr | None
     by_python: bool = False
+    column: str | None = None
 
     @property
     def name(self) -> str:
@@ -46,7 +57,9 @@ class Check:
 
     @property
     def words(self) -> str:
-        """What is wrong, after the value."""
+        """What is wrong, after the value, or of the whole column."""
+        if self.column:
+            return f"the column is read as {self.column}, {_words(self.keyword, self.argument).replace('is not', 'not', 1)}"
         return _words(self.keyword, self.argument)
 
 
@@ -78,7 +91,10 @@ def _of_value(schema: RowSchema, said: list[Schema], value: pl.Expr, dtype: Any,
             if breaks is None:
                 yield _asked(schema, _alone(part, keyword), said, value, at, keyword)
             else:
-                yield Check(at, keyword, part[keyword], breaks, value)
+                is_wrong = keyword == "type" and breaks is _ALWAYS
+                yield Check(
+                    at, keyword, part[keyword], breaks, value, column=_READ_AS[kind_of(dtype)] if is_wrong else None
+                )
     if isinstance(dtype, pl.Struct):
         inner: dict[str, Any] = {field.name: (value.struct.field(field.name), field.dtype) for field in dtype.fields}
         yield from _of_object(schema, said, inner, f"{at}.")
@@ -102,7 +118,7 @@ def _open_keywords(
         if found is None:
             yield keyword, None
         elif found is not True:
-            yield keyword, pl.lit(True) if found is False else ~found
+            yield keyword, _ALWAYS if found is False else ~found
 
 
 def _of_object(schema: RowSchema, said: list[Schema], fields: dict[str, Any], at: str) -> Iterator[Check]:
@@ -146,7 +162,7 @@ def _of_items(schema: RowSchema, said: list[Schema], value: pl.Expr, dtype: Any,
         breaks = (item.is_not_null() & check.breaks).fill_null(False)
         yield replace(check, breaks=column.list.eval(breaks).list.any(), value=value)
     if not schema.takes_null(items):
-        yield Check(place, "type", "anything but null", column.list.eval(item.is_null()).list.any(), value)
+        yield Check(place, "type", None, column.list.eval(item.is_null()).list.any(), value)
 
 
 def _alone(part: dict[str, Any], keyword: str) -> dict[str, Any]:
@@ -196,6 +212,10 @@ def _words(keyword: str, argument: Any) -> str:
         return "is missing, and required"
     if (keyword, argument) in (("additionalProperties", False), ("not", {})):
         return "is a field that the schema does not allow"
+    if (keyword, argument) == ("type", None):
+        return "holds a null, which the schema does not take there"
+    if (keyword, argument) in (("minLength", 1), ("minItems", 1)):
+        return "is empty"
     if keyword == "type":
         return f"is not of type {' or '.join(argument) if isinstance(argument, list) else argument}"
     told = json.dumps(argument, ensure_ascii=False)

@@ -13,7 +13,18 @@ import pytest
 
 from gcsl_data.audit.finding import CONTRACT, RULES
 
-from .support import Outcome, document, examples, expand_rows, forge, gcsl_data, make_rows, write_document, write_jsonl
+from .support import (
+    Outcome,
+    document,
+    examples,
+    expand_rows,
+    forge,
+    gcsl_data,
+    gcsl_data_process,
+    make_rows,
+    write_document,
+    write_jsonl,
+)
 
 SHARD = "data/train-00000-of-00001.arrow"
 
@@ -464,6 +475,35 @@ def test_a_huge_cell_is_cut_in_a_finding(tmp_path: Path) -> None:
     assert len(one["message"]) < 300
     assert "\x1b" not in shown.err + shown.out + one["message"]
     assert "\u202e" not in shown.err + one["message"]
+
+
+def test_a_column_of_another_type_is_one_finding(tmp_path: Path) -> None:
+    (tmp_path / "log.jsonl").write_text('{"reward": 2}\n{"reward": "x"}\n{"reward": null}\n{"reward": 0.5}\n')
+
+    (one,) = found(
+        tmp_path, "log.jsonl", "--schema", schema_of(tmp_path, {"properties": {"reward": {"type": "number"}}})
+    )
+
+    assert one["message"] == "reward: the column is read as text, not of type number (3 of 4 rows)"
+
+
+def test_a_log_that_cannot_be_decoded_is_exit_65(tmp_path: Path) -> None:
+    pl.DataFrame({"prompt": ["a", "b"], "_gcsl_row": [1, 2]}).write_parquet(tmp_path / "ours.parquet")
+    (tmp_path / "cut.parquet").write_bytes((tmp_path / "ours.parquet").read_bytes()[:-50])
+
+    for log in ("ours.parquet", "cut.parquet"):
+        outcome = check(tmp_path, log, "--schema", schema_of(tmp_path, SCHEMA))
+        assert (outcome.status, len(outcome.errors)) == (65, 1), outcome.err
+
+
+def test_standard_input_is_a_log(folder: Path) -> None:
+    schema = schema_of(folder, SCHEMA)
+
+    with (folder / "log.jsonl").open("rb") as log:
+        done = gcsl_data_process("check", "-", "--schema", schema, "--json", cwd=folder, stdin=log)
+
+    assert done.returncode == 1
+    assert {one["file"] for one in json.loads(done.stdout)["findings"]} == {"stdin"}
 
 
 def test_a_schema_and_gates_ask_for_both(folder: Path) -> None:
