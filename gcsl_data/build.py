@@ -73,7 +73,7 @@ def require_place(out: Path, *, overwrite: bool) -> None:
         files.require_absent(out)
     elif os.path.lexists(out) and (out.is_symlink() or not (out / MANIFEST_NAME).is_file()):
         raise OutputError(
-            "GD7305", f"{out} is no dataset, and --overwrite replaces nothing else; choose another --out, or remove it"
+            "GD7306", f"{out} is no dataset, and --overwrite replaces nothing else; choose another --out, or remove it"
         )
 
 

@@ -6,6 +6,8 @@ process ends, because a lazy frame that reads it may outlive everything else.
 
 import atexit
 import errno
+import functools
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -70,7 +72,13 @@ def make_plain(path: Path, found: Recognised, *, name: str, records: str | None 
 
 
 def temporary_folder() -> Path:
-    """A new folder that is removed when the process ends; those of processes that were killed are removed now."""
+    """A new folder that is removed when the process ends."""
+    return Path(tempfile.mkdtemp(dir=_own_folder(os.getpid())))
+
+
+@functools.cache
+def _own_folder(_process: int) -> Path:
+    """The folder of this process for all its copies. Those that killed processes left are removed first."""
     parent = Path(tempfile.gettempdir())
     remove_abandoned(parent, _TEMPORARY)
     folder, _ = new_locked_folder(parent, _TEMPORARY, mode=0o700)  # the lock is let go when the process ends

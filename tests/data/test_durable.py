@@ -84,7 +84,7 @@ def test_overwrite_replaces_a_dataset_and_nothing_else(tmp_path: Path) -> None:
 
     for place in ("mine", "link", "log.jsonl"):
         refused = gcsl_data("expand", "log.jsonl", "-o", place, "--overwrite", "--json", cwd=tmp_path)
-        assert (refused.status, refused.json["code"]) == (73, "GD7305")
+        assert (refused.status, refused.json["code"]) == (73, "GD7306")
     assert gcsl_data("expand", "log.jsonl", "-o", "out", "--bins", "3", cwd=tmp_path).status == 73
     assert load(tmp_path / "out") == first
     assert gcsl_data("expand", "log.jsonl", "-o", "out", "--bins", "3", "--overwrite", cwd=tmp_path).status == 0
