@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from gcsl_data import __version__
-from gcsl_data.cli._run import run
+from gcsl_data.cli._run import listen, run
 from gcsl_data.cli.check import check
 from gcsl_data.cli.diff import diff
 from gcsl_data.cli.expand import expand
@@ -44,7 +44,7 @@ def _version(
 
 def main() -> None:
     """The `gcsl-data` program."""
-    raise SystemExit(run(app, "gcsl-data"))
+    raise SystemExit(run(app, "gcsl-data", listen()))
 
 
 __all__ = ["app", "main"]

@@ -5,6 +5,8 @@ import json
 import os
 import signal
 import sys
+import threading
+from collections.abc import Sequence
 from itertools import pairwise
 from types import FrameType
 from typing import TextIO
@@ -19,14 +21,12 @@ BROKEN_PIPE = 141
 BUG = 70
 
 
-class Terminated(BaseException):
-    """Raised where the program stands when SIGTERM arrives."""
+def run(app: typer.Typer, name: str, received: Sequence[int] = ()) -> int:
+    """Runs the program on `sys.argv` and gives its exit status. No traceback, unless GCSL_TRACEBACK is set.
 
-
-def run(app: typer.Typer, name: str) -> int:
-    """Runs the program on `sys.argv` and gives its exit status. No traceback, unless GCSL_TRACEBACK is set."""
+    `received` are the signals that have come: a list that whoever started the program keeps.
+    """
     as_json = "--json" in sys.argv or "--format=json" in sys.argv or ("--format", "json") in pairwise(sys.argv)
-    signal.signal(signal.SIGTERM, _terminate)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # as standard error does: a bar must not end a report
     try:
@@ -34,19 +34,19 @@ def run(app: typer.Typer, name: str) -> int:
         if sys.stdout:
             sys.stdout.flush()
         if status == INTERRUPTED:
-            return _stopped("interrupted", INTERRUPTED, as_json)
+            return _stopped(received, as_json)
         return status if isinstance(status, int) else 0
     except GcslError as error:
         return _report(error, as_json)
     except BrokenPipeError:
         return _broken_pipe()
     except KeyboardInterrupt:
-        return _stopped("interrupted", INTERRUPTED, as_json)
-    except Terminated:
-        return _stopped("terminated", TERMINATED, as_json)
+        return _stopped(received, as_json)
     except OSError as error:
         return _report(WriteError("GD7402", f"{error.filename or 'output'}: {error.strerror or error}"), as_json)
     except BaseException as error:  # also Polars' PanicException, which is no Exception
+        if received:  # a signal in the midst of somebody's callback may come out as an error of another kind
+            return _stopped(received, as_json)
         return _unexpected(error, as_json)
 
 
@@ -71,12 +71,30 @@ def _broken_pipe() -> int:
     return BROKEN_PIPE
 
 
-def _terminate(_number: int, _frame: FrameType | None) -> None:
-    """SIGTERM unwinds like Ctrl-C, so that a half-written dataset is taken away."""
-    raise Terminated
+def listen() -> list[int]:
+    """The signals that have come, as they come; for a process that is the program alone.
+
+    SIGTERM unwinds like Ctrl-C, so that a half-written dataset is taken away. Polars stops for Ctrl-C alone, and while it works no handler of Python's is called: so a thread waits for SIGTERM.
+    """
+    received: list[int] = []
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        signal.default_int_handler(number, frame)
+
+    def wait() -> None:
+        received.append(signal.sigwait({signal.SIGTERM}))
+        os.kill(os.getpid(), signal.SIGINT)
+
+    signal.signal(signal.SIGINT, interrupt)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    threading.Thread(target=wait, daemon=True).start()
+    return received
 
 
-def _stopped(how: str, status: int, as_json: bool) -> int:
+def _stopped(received: Sequence[int], as_json: bool) -> int:
+    is_terminated = signal.SIGTERM in received
+    how, status = ("terminated", TERMINATED) if is_terminated else ("interrupted", INTERRUPTED)
     if as_json:
         _tell(json.dumps({"ok": False, "exit_code": status, "code": how, "message": how}), sys.stdout)
     _tell(f"{how}; nothing half-written is left", sys.stderr)

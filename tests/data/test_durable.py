@@ -1,8 +1,9 @@
 """Killed at any moment, raced or out of space: what a build leaves is nothing, or all of it."""
 
 import errno
+import json
 import os
-import signal
+import shutil
 import subprocess
 import sys
 import time
@@ -62,17 +63,31 @@ def test_of_two_builds_for_one_place_one_wins_and_the_other_is_73(tmp_path: Path
     assert not [*tmp_path.glob(".out.*")]
 
 
-def test_ctrl_c_ends_with_130_and_leaves_nothing(tmp_path: Path, log: Path) -> None:
-    build = subprocess.Popen(
-        [*PROGRAM, "expand", str(log), "-o", "out"], cwd=tmp_path, stderr=subprocess.PIPE, text=True
-    )
-    while not [*tmp_path.glob(".out.*")] and build.poll() is None:
-        time.sleep(0.002)
-    build.send_signal(signal.SIGINT)
+@pytest.mark.parametrize(("number", "status", "word"), [(2, 130, "interrupted"), (15, 143, "terminated")])
+def test_a_signal_ends_a_build_at_once_and_leaves_nothing(
+    tmp_path: Path, log: Path, number: int, status: int, word: str
+) -> None:
+    for part in (0.0, 0.05, 0.2):
+        build = subprocess.Popen(
+            [*PROGRAM, "expand", str(log), "-o", "out", "--json", *PARTS],
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        while not [*tmp_path.glob(".out.*")] and build.poll() is None:
+            time.sleep(0.002)
+        time.sleep(part)
+        build.send_signal(number)
 
-    assert "nothing half-written is left" in build.communicate()[1]
-    assert build.returncode == 130
-    assert tree(tmp_path) == []
+        out, said = build.communicate()
+        if build.returncode == 0:  # it was faster
+            shutil.rmtree(tmp_path / "out")
+            continue
+        assert build.returncode == status, said
+        assert f"{word}; nothing half-written is left" in said
+        assert json.loads(out)["code"] == word
+        assert tree(tmp_path) == []
 
 
 def test_overwrite_replaces_a_dataset_and_nothing_else(tmp_path: Path) -> None:

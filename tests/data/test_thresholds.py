@@ -69,7 +69,7 @@ def test_auto_takes_the_largest_k_whose_top_bin_keeps_fifty_records(tmp_path: Pa
 
     assert done.json["bins"]["asked"] == done.json["bins"]["effective"] == count
     assert f"--bins auto chose {count}" in done.json["warnings"][0]
-    fewer = min(bin_["reached"] for bin_ in done.json["bins"]) < 50
+    fewer = min(bin_["reached"] for bin_ in done.json["bins"]["rows"]) < 50
     assert ("no number" in done.json["warnings"][0]) == fewer
 
 
