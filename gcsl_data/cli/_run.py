@@ -74,7 +74,8 @@ def _broken_pipe() -> int:
 def listen() -> list[int]:
     """The signals that have come, as they come; for a process that is the program alone.
 
-    SIGTERM unwinds like Ctrl-C, so that a half-written dataset is taken away. Polars stops for Ctrl-C alone, and while it works no handler of Python's is called: so a thread waits for SIGTERM.
+    SIGTERM unwinds like Ctrl-C, so that a half-written dataset is taken away. Polars stops for Ctrl-C alone, and while it
+    works no handler of Python's is called: so a thread waits for SIGTERM.
     """
     received: list[int] = []
 
@@ -82,11 +83,15 @@ def listen() -> list[int]:
         received.append(number)
         signal.default_int_handler(number, frame)
 
-    def wait() -> None:
-        received.append(signal.sigwait({signal.SIGTERM}))
+    def terminate(number: int, _frame: FrameType | None = None) -> None:
+        received.append(number)
         os.kill(os.getpid(), signal.SIGINT)
 
+    def wait() -> None:
+        terminate(signal.sigwait({signal.SIGTERM}))
+
     signal.signal(signal.SIGINT, interrupt)
+    signal.signal(signal.SIGTERM, terminate)  # a thread that was there before may still get it
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     threading.Thread(target=wait, daemon=True).start()
     return received
