@@ -43,9 +43,10 @@ def print_line(console: Console, line: str) -> None:
     console.print(Text(line))
 
 
-def print_sentence(console: Console, sentence: str) -> None:
-    """Words in as many lines as they need, the second and further ones indented."""
-    print("\n".join(textwrap.wrap(one_line(sentence, limit=1000), console.width, subsequent_indent="  ")))
+def print_sentence(console: Console, sentence: str, *, indent: str = "") -> None:
+    """Words in as many lines as they need, the first one behind `indent`, further ones behind two spaces."""
+    lines = textwrap.wrap(one_line(sentence, limit=1000), console.width, initial_indent=indent, subsequent_indent="  ")
+    print("\n".join(lines))
 
 
 def print_table(console: Console, shown: Table) -> None:

@@ -30,6 +30,9 @@ def stats(
     plot: Annotated[
         Path | None, typer.Option("--plot", metavar="FILE", help="Draw rewards and thresholds: .svg or .png.")
     ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Every number by its name in gates, what it means, when to look closer.")
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the files of --html and --plot.")] = False,
     progress: Progress = "auto",
     preset: Preset = None,
@@ -61,6 +64,10 @@ def stats(
         _show.say(f"written: {path}")
     if json:
         _show.print_json(encode(described.stats))
+    elif explain:
+        from gcsl_data.cli._show_explained import show_explained
+
+        show_explained(described.stats)
     elif described.stats.sweep:
         _show_sections.show_sweep(described.stats)
     else:

@@ -69,7 +69,7 @@ audit.check_folder audit.check_logs
 audit.* audit
 testing
 cli._options cli._run cli._show cli._draw
-cli._show_sections cli._show_diff cli._show_trace cli._show_check
+cli._show_explained cli._show_sections cli._show_diff cli._show_trace cli._show_check
 cli._show_stats
 cli.*
 cli

@@ -360,3 +360,18 @@ def test_a_dataset_of_any_kind_describes_the_records_in_its_rows(tmp_path: Path,
         assert dataset["rewards"] == log["rewards"]
         assert dataset["text"] == log["text"]
         assert dataset["groups"] == log["groups"]
+
+
+def test_every_number_that_a_gate_may_name_is_explained(folder: Path) -> None:
+    from gcsl_data.audit.gates import numbers
+
+    flags = ["--split", "0.8,0.2", "--against", "log.jsonl"]
+    named = numbers(stats(folder, "log.jsonl", *flags))
+    shown = gcsl_data("stats", "log.jsonl", *flags, "--explain", cwd=folder).out.splitlines()
+
+    explained = {line.partition(" = ")[0]: line.partition(" = ")[2] for line in shown if line[0] != " "}
+    assert named.keys() - explained.keys() == {
+        "ok", "exit_code", "dataset_id", "rewards.normalized", "bins.cut", "groups.advice", "text.tokens", "drift.levels.ks",
+    } & named.keys() - explained.keys()  # fmt: skip
+    assert float(explained["rewards.mean"]) == named["rewards.mean"]
+    assert max(map(len, shown)) <= 80
