@@ -38,6 +38,7 @@ from gcsl_data.recipe import portable
 from gcsl_data.settle import settle
 
 OnRows = Callable[[int, int], None]
+_BYTES_BESIDE_TEXT = 250  # of a row: id, hash of the group, roles, numbers, offsets
 
 
 def build(
@@ -54,6 +55,7 @@ def build(
     plan = settle(plan, engine)
     measured = measure(plan, engine)
     _require_examples(measured)
+    files.require_space(out, _bytes_needed(plan, measured))
     with files.staged(out, overwrite=overwrite) as folder:
         shards = _write_examples(plan, engine, measured, folder, on_rows)
         for log in plan.logs:
@@ -75,6 +77,14 @@ def require_place(out: Path, *, overwrite: bool) -> None:
         raise OutputError(
             "GD7306", f"{out} is no dataset, and --overwrite replaces nothing else; choose another --out, or remove it"
         )
+
+
+def _bytes_needed(plan: Plan, measured: Measured) -> int:
+    """About how many bytes the shards take: every example an average record's text, its goal, and its other columns."""
+    records = sum(split.records for split in measured.splits)
+    goal = max((len(text.encode()) for text in measured.texts.values()), default=0)
+    each = plan.text_bytes / max(records, 1) + 2 * goal + _BYTES_BESIDE_TEXT
+    return round(each * sum(split.examples for split in measured.splits))
 
 
 def _require_examples(measured: Measured) -> None:

@@ -39,7 +39,8 @@ class Plan:
 
     `aspects` are the rewards that stand side by side, each with its direction; none when there is one reward. `templates` are
     by aspect, a single reward's stands under "reward"; there are none where goals are not written in words. `frozen` is the
-    fit to use instead of a new one; `hygiene`, `group_method` and `time_cuts` are what `settle` found. `notes` say how the
+    fit to use instead of a new one; `hygiene`, `text_bytes` (of all usable records), `group_method` and `time_cuts` are what
+    `settle` found. `notes` say how the
     logs were read where that is not obvious.
     """
 
@@ -51,6 +52,7 @@ class Plan:
     aspects: dict[str, Direction]
     frozen: Fit | None = None
     hygiene: Hygiene | None = None
+    text_bytes: int = 0
     group_method: GroupMethodName | None = None
     time_cuts: TimeCuts | None = None
     notes: tuple[str, ...] = ()

@@ -77,7 +77,7 @@ def write_records(logs: tuple[Log, ...], recipe: Recipe, engine: Engine, out: Pa
             rejects_path.unlink(missing_ok=True)
     written = pl.scan_parquet(out, glob=False)
     usable = flagged if census.filtered() else written.with_columns(reject=pl.lit(None, pl.String))
-    hygiene = hygiene_of(usable, rewards, leak_patterns(), engine)
+    hygiene, _ = hygiene_of(usable, rewards, leak_patterns(), engine)
     found = extremes(written, census, engine, direction=direction)
     return Ingested(census.accounting(filtered={}), hygiene, found, notes)
 

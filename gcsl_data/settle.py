@@ -30,10 +30,16 @@ def settle(plan: Plan, engine: Engine) -> Plan:
     return _by_time(_by_group(_clean(plan, engine), engine), engine)
 
 
-def hygiene_of(records: pl.LazyFrame, rewards: Sequence[str], leaks: Sequence[str], engine: Engine) -> Hygiene:
-    """What is suspicious in the usable ones of flagged records; `rewards` names all their rewards, `leaks` are patterns."""
-    found = engine.measure(counts(records.filter(pl.col("reject").is_null()), rewards, leaks))
-    return Hygiene(**{name: value or 0 for name, value in found.row(0, named=True).items()})
+def hygiene_of(
+    records: pl.LazyFrame, rewards: Sequence[str], leaks: Sequence[str], engine: Engine
+) -> tuple[Hygiene, int]:
+    """What is suspicious in the usable ones of flagged records, and the bytes of their texts.
+
+    `rewards` names all their rewards, `leaks` are patterns.
+    """
+    found = engine.measure(counts(records.filter(pl.col("reject").is_null()), rewards, leaks)).row(0, named=True)
+    text_bytes = found.pop("text_bytes") or 0
+    return Hygiene(**{name: value or 0 for name, value in found.items()}), text_bytes
 
 
 def cleaned(records: pl.LazyFrame, rewards: Sequence[str], stage: ChecksStage, engine: Engine) -> pl.LazyFrame:
@@ -48,8 +54,9 @@ def _clean(plan: Plan, engine: Engine) -> Plan:
     rewards = list(dict.fromkeys(("reward", *plan.rewards)))
     metric = plan.recipe.goals.metric
     leaks = leak_patterns(plan.templates.values(), [*plan.aspects, *([metric] if metric else [])])
-    hygiene = hygiene_of(plan.records, rewards, leaks, engine)
-    return replace(plan, records=cleaned(plan.records, rewards, plan.recipe.checks, engine), hygiene=hygiene)
+    hygiene, text_bytes = hygiene_of(plan.records, rewards, leaks, engine)
+    records = cleaned(plan.records, rewards, plan.recipe.checks, engine)
+    return replace(plan, records=records, hygiene=hygiene, text_bytes=text_bytes)
 
 
 def _by_group(plan: Plan, engine: Engine) -> Plan:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from gcsl_data.dataset import renames
-from gcsl_data.errors import OutputError, from_os_error
+from gcsl_data.errors import OutputError, WriteError, from_os_error
 
 _OWN = r"([0-9]+-[0-9a-f]{8}\.incomplete|[0-9a-f]{8})"  # what our folders are called after their prefix
 
@@ -147,6 +147,21 @@ def require_absent(target: Path) -> None:
 
 def _exists(target: Path) -> OutputError:
     return OutputError("GD7301", f"{target} exists; choose another --out, or remove it")
+
+
+def require_space(target: Path, needed: int) -> None:
+    """Raises WriteError (74) when the disk that `target` will lie on has less room than four fifths of `needed` bytes.
+
+    Four fifths because what is needed is an estimate; a disk that fills up later is an error all the same.
+    """
+    parent = next(folder for folder in (target.parent, *target.parent.parents) if folder.exists())
+    free = shutil.disk_usage(parent).free
+    if free < needed * 0.8:
+        raise WriteError(
+            "GD7404",
+            f"{target} will take about {needed / 1e6:,.0f} MB and {free / 1e6:,.0f} MB are free there; "
+            "free some space or choose another --out",
+        )
 
 
 def require_file_or_nothing(target: Path) -> None:

@@ -24,7 +24,8 @@ _CANCELS = 1e-12  # of the largest reward of a pair: a mean below that is what a
 
 
 def counts(usable: pl.LazyFrame, rewards: Sequence[str], leaks: Sequence[str]) -> pl.LazyFrame:
-    """The measure: one row with the fields of `manifest.Hygiene`, of the usable records; `longest` is null without any.
+    """The measure: one row with the fields of `manifest.Hygiene`, of the usable records, and `text_bytes`, those of their
+    prompts and responses in UTF-8; `longest` is null without any record.
 
     `leaks` are patterns of texts that tell their own grade.
     """
@@ -35,6 +36,7 @@ def counts(usable: pl.LazyFrame, rewards: Sequence[str], leaks: Sequence[str]) -
         leaks=leaky.sum().cast(pl.Int64),
         control_tokens=control.sum().cast(pl.Int64),
         longest=_characters(is_text).max().cast(pl.Int64),
+        text_bytes=_bytes(is_text).sum().cast(pl.Int64),
     )
     records, distinct = pl.col("records"), pl.col("distinct")
     same = usable.select(*rewards, *_keys()).group_by(*_PAIR, *rewards).agg(records=pl.len().cast(pl.Int64))
@@ -137,6 +139,12 @@ def _characters(is_text: bool) -> pl.Expr:
     prompt, content = pl.col("prompt"), pl.element().struct.field("content")
     asked = prompt.str.len_chars() if is_text else prompt.list.eval(content.str.len_chars()).list.sum()
     return asked + pl.col("response").str.len_chars()
+
+
+def _bytes(is_text: bool) -> pl.Expr:
+    prompt, content = pl.col("prompt"), pl.element().struct.field("content")
+    asked = prompt.str.len_bytes() if is_text else prompt.list.eval(content.str.len_bytes()).list.sum()
+    return asked.cast(pl.Int64) + pl.col("response").str.len_bytes()
 
 
 def _is_text(records: pl.LazyFrame) -> bool:

@@ -172,7 +172,14 @@ def test_expand_and_stats_take_the_same_recipe_flags() -> None:
     }
 
     assert flags["expand"] - flags["stats"] == {"--out", "--print-recipe"}
-    assert flags["stats"] - flags["expand"] == {"--against", "--sweep-bins", "--tokenizer", "--explain", "--html", "--plot"}
+    assert flags["stats"] - flags["expand"] == {
+        "--against",
+        "--sweep-bins",
+        "--tokenizer",
+        "--explain",
+        "--html",
+        "--plot",
+    }
     assert flags["ingest"] <= flags["expand"]
     assert all("--json" in options for options in flags.values())
 

@@ -208,3 +208,33 @@ def test_copies_of_a_log_do_not_outlive_a_killed_process(tmp_path: Path) -> None
     assert len(left) == 1
     assert left[0].startswith("gcsl-copies-")
     assert tree(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "flags", [{}, {"output__format": "text"}, {"goals__formulation": "gcsl-nl"}, {"goals__filter": "none"}]
+)
+def test_the_room_that_is_asked_for_is_about_what_the_shards_take(
+    tmp_path: Path, flags: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(files, "require_space", lambda _target, needed: asked.append(needed))
+    rows = [
+        {**row, "response": "word " * (1 + i % 90)} for i, row in enumerate(make_rows(i / 5000 for i in range(5000)), 1)
+    ]
+    write_jsonl(tmp_path / "log.jsonl", rows)
+
+    manifest = expand(tmp_path / "out", tmp_path / "log.jsonl", **flags)
+
+    assert 0.8 < sum(shard.bytes for shard in manifest.shards) / asked[0] < 1.25
+
+
+def test_a_disk_without_room_is_74_before_anything_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage._replace(free=5000))
+    write_jsonl(tmp_path / "log.jsonl", make_rows([i / 50 for i in range(50)]))
+
+    outcome = gcsl_data("expand", "log.jsonl", "-o", "deep/out", "--json", cwd=tmp_path)
+
+    assert (outcome.status, outcome.json["code"]) == (74, "GD7404")
+    assert "will take about" in outcome.json["message"]
+    assert tree(tmp_path) == ["log.jsonl"]
