@@ -76,9 +76,10 @@ def require_place(out: Path, *, overwrite: bool) -> None:
         files.require_absent(out)
     if not os.path.lexists(out):
         return
-    if out.is_symlink() or not (out / MANIFEST_NAME).is_file():
+    if out.is_symlink() or out.samefile(".") or not (out / MANIFEST_NAME).is_file():
         raise OutputError(
-            "GD7306", f"{out} is no dataset, and --overwrite replaces nothing else; choose another --out, or remove it"
+            "GD7306",
+            f"{out} is no dataset, or the folder we stand in; --overwrite replaces nothing else, so choose another --out",
         )
     if foreign := sorted({path.name for path in out.iterdir()} - _OURS):
         raise OutputError(

@@ -6,17 +6,33 @@ import polars as pl
 
 from gcsl_data.audit.sections.drift import Drift, Shift, counts_between, drift_section, psi_of_counts
 from gcsl_data.audit.subject import Subject
+from gcsl_data.audit.summary import scale_of
 from gcsl_data.errors import DataError
 from gcsl_data.fit import Fit
 from gcsl_data.recipe import FormulationName
 from gcsl_data.stages.formulations import FORMULATIONS
 
+_SELECTIONS = ("pairs", "multi-negative", "best-of-group")  # they hold records for what others of their prompt are
+
 
 def drift_of(subject: Subject, reference: Subject, against: str) -> Drift:
     """How far `subject` is from `reference`, which is called `against`.
 
-    Raises DataError (65) when one of them has no record that the other could have.
+    Raises DataError (65) for rewards of another direction or scale, for rows that are a selection of records, and when one
+    of them has no record that the other could have.
     """
+    for one, name in ((subject, "this"), (reference, against)):
+        if not one.is_whole and one.formulation in _SELECTIONS:
+            raise DataError(
+                "GD1351",
+                f"{name} holds rows of formulation {one.formulation}, a selection of records; compare the logs",
+            )
+    if _scale(subject.found.fit) != _scale(reference.found.fit):
+        raise DataError(
+            "GD1352",
+            f"rewards here are {_scale(subject.found.fit)} and in {against} {_scale(reference.found.fit)}; "
+            "give the log the same --direction and --normalize, or the dataset's --fit",
+        )
     floor = max((floor for one in (subject, reference) if (floor := _floor(one)) is not None), default=None)
     facts, others = (
         one.facts if floor is None else one.facts.filter(pl.col("reward") >= floor) for one in (subject, reference)
@@ -27,6 +43,12 @@ def drift_of(subject: Subject, reference: Subject, against: str) -> Drift:
             f"no record can be compared with {against}: only rewards from {floor} stand in both; compare the logs instead",
         )
     return drift_section(facts, others, against=against, floor=floor, levels=_levels(subject, reference))
+
+
+def _scale(fit: Fit) -> str:
+    """What makes two rewards the same quantity, in words."""
+    better = f"better when {fit.direction}"
+    return f"{better} on the {scale_of(fit)} scale" if scale_of(fit) else better
 
 
 def _floor(one: Subject) -> float | None:

@@ -11,8 +11,10 @@ from pathlib import Path
 import polars as pl
 
 from gcsl_data.dataset.manifest import Manifest
+from gcsl_data.dataset.shards import arrow_schema, manifest_columns
 from gcsl_data.dataset.verified import verified_shards
 from gcsl_data.engines import Engine
+from gcsl_data.errors import DataError
 from gcsl_data.hashing import conversation_text, prompt_hash
 from gcsl_data.measure import Measured
 from gcsl_data.plan import Plan
@@ -62,7 +64,13 @@ def subject_of_log(plan: Plan, measured: Measured, engine: Engine) -> Subject:
 
 def subject_of_dataset(path: Path, manifest: Manifest) -> Subject:
     """The records in a dataset's rows. Raises DataError (65) for a shard that is not as the manifest says."""
+    ours = manifest_columns(arrow_schema(manifest.format, kind=manifest.kind))
+    expected = [(field.name, field.type) for field in ours]
     paths = verified_shards(path, manifest, manifest.shards)
+    if [(field.name, field.type) for field in manifest.columns[: len(expected)]] != expected:
+        raise DataError(
+            "GD6547", f"{path}: its columns are not those of format {manifest.format}; build the dataset again"
+        )
     scans = [pl.scan_ipc(file).with_columns(split=pl.lit(shard.split)) for shard, file in paths.items()]
     is_text = manifest.format == "text"
     rows = _records_of_rows(pl.concat(scans), manifest)

@@ -41,12 +41,14 @@ def table(columns: Mapping[str, str], rows: Sequence[Sequence[str]]) -> Table:
 def print_line(console: Console, line: str) -> None:
     """One line; what does not fit goes on below the text, which an indented line has behind a name of ten characters."""
     indent = " " * (12 if line.startswith("  ") else 2)
-    print("\n".join(textwrap.wrap(without_controls(line), console.width, subsequent_indent=indent)))
+    print("\n".join(textwrap.wrap(without_controls(line), max(console.width, 20), subsequent_indent=indent)))
 
 
 def print_sentence(console: Console, sentence: str, *, indent: str = "") -> None:
     """Words in as many lines as they need, the first one behind `indent`, further ones behind two spaces."""
-    lines = textwrap.wrap(one_line(sentence, limit=1000), console.width, initial_indent=indent, subsequent_indent="  ")
+    lines = textwrap.wrap(
+        one_line(sentence, limit=1000), max(console.width, 20), initial_indent=indent, subsequent_indent="  "
+    )
     print("\n".join(lines))
 
 

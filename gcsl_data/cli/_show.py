@@ -192,5 +192,5 @@ def hygiene_lines(hygiene: "Hygiene", account: "Accounting") -> list[str]:
 
 
 def row_counts(account: "Accounting") -> str:
-    aside = [f"{n} {reason}" for reason, n in (account.rejected | account.filtered).items()]
+    aside = [f"{n} {one_line(reason)}" for reason, n in (account.rejected | account.filtered).items()]
     return f"{account.rows} = {account.used} used" + "".join(f" + {part}" for part in aside)

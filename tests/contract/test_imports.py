@@ -57,7 +57,8 @@ audit.contract_manifest audit.schema_rows
 audit.contract audit.log_rows audit.gating
 audit.sections.rewards audit.sections.bins audit.sections.goals audit.sections.text audit.sections.drift
 audit.sections.groups audit.sections.splits audit.sections.sources audit.sections.contradictions audit.sections
-audit.summary audit.comparable audit.tokens audit.advice audit.shown
+audit.summary
+audit.comparable audit.tokens audit.advice audit.shown
 audit.stats audit.meanings
 audit.report.html audit.report.style audit.report
 audit.report.figures audit.report.look audit.report.svg

@@ -405,3 +405,49 @@ def test_groups_of_one_say_nothing_of_the_variance(tmp_path: Path) -> None:
     assert (found["alone_share"], found["advice"]) == (0.96, None)
     assert found["within_share"] < 0.5
     assert "96.0% of records alone" in gcsl_data("stats", "log.jsonl", cwd=tmp_path).out
+
+
+@pytest.mark.parametrize("unit", [5e-324, 1e-310, 1e-300, 1e300])
+def test_rewards_of_any_size_have_numbers(tmp_path: Path, unit: float) -> None:
+    write_jsonl(tmp_path / "log.jsonl", [{**row, "prompt": f"p{i % 9}"} for i, row in enumerate(make_rows(k * unit for k in range(1, 60)))])
+
+    found = stats(tmp_path, "log.jsonl", "--formulation", "sft")
+
+    assert 0 < found["rewards"]["deviation"] < 60 * unit
+    assert 0 < found["groups"]["within_share"] <= 1
+
+
+def test_rewards_that_mean_something_else_are_not_compared(folder: Path) -> None:
+    expand(folder / "lower", folder / "log.jsonl", record__direction="lower")
+    expand(folder / "scaled", folder / "log.jsonl", rewards__normalize="zscore")
+
+    for reference in ("lower", "scaled"):
+        outcome = gcsl_data("stats", "log.jsonl", "--against", reference, "--json", cwd=folder)
+        assert (outcome.status, outcome.json["code"]) == (65, "GD1352")
+    assert stats(folder, "log.jsonl", "--direction", "lower", "--against", "lower")["drift"]["psi"] == 0.0
+
+
+def test_a_selection_of_records_is_not_compared(tmp_path: Path) -> None:
+    rows = [{"prompt": f"question {i % 8}", "response": f"word {i}", "reward": (i * 7 % 32) / 4} for i in range(32)]
+    write_jsonl(tmp_path / "log.jsonl", rows)
+    expand(tmp_path / "pairs", tmp_path / "log.jsonl", goals__formulation="pairs")
+
+    outcome = gcsl_data("stats", "pairs", "--against", "log.jsonl", "--json", cwd=tmp_path)
+
+    assert (outcome.status, outcome.json["code"]) == (65, "GD1351")
+
+
+def test_a_terminal_without_columns_and_a_forged_reason_are_harmless(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expand(folder / "out", folder / "log.jsonl")
+    monkeypatch.setenv("COLUMNS", "0")
+
+    assert gcsl_data("stats", "out", cwd=folder).status == 0
+
+
+def test_a_dataset_of_another_format_than_its_manifest_says_is_refused(folder: Path) -> None:
+    expand(folder / "out", folder / "log.jsonl")
+    forge(folder / "out", format="text")
+
+    outcome = gcsl_data("stats", "out", "--json", cwd=folder)
+
+    assert (outcome.status, outcome.json["code"]) == (65, "GD6547")

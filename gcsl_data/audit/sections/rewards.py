@@ -9,6 +9,7 @@ import polars as pl
 from gcsl_data.fit import Fit
 
 BARS = 20
+_SMALL, _LARGE = 1e-290, 2.0**1000
 QUANTILES = {"p01": 0.01, "p05": 0.05, "p25": 0.25, "p75": 0.75, "p95": 0.95, "p99": 0.99}
 
 
@@ -82,8 +83,11 @@ def _deviation(rewards: pl.Series) -> float:
 
 
 def on_unit_scale(rewards: pl.Series) -> pl.Series:
-    """Rewards divided by the largest without its sign, so that no square overflows; as they are where all are zero."""
-    return rewards / _largest(rewards)
+    """Rewards divided by a number as large as the largest of them, so that no square overflows or vanishes."""
+    largest = _largest(rewards)
+    if largest < _SMALL:  # the reciprocal, which Polars multiplies by, would be infinite
+        return (rewards * _LARGE) / (largest * _LARGE)
+    return rewards / largest
 
 
 def _largest(rewards: pl.Series) -> float:

@@ -42,8 +42,14 @@ def fit_weights(rewards: pl.DataFrame) -> WeightFit:
             if values
             else "no usable reward in the train split; there is nothing to weigh by",
         )
-    mean = _sum(values, counts) / total
-    squares = _sum([(value - mean) ** 2 for value in values], counts)
+    try:
+        mean = _sum(values, counts) / total
+        squares = _sum([(value - mean) ** 2 for value in values], counts)
+    except OverflowError:
+        raise DataError(
+            "GD1323",
+            f"rewards from {values[0]:g} to {values[-1]:g} are too far apart to weigh by; --clip or scale them",
+        ) from None
     return WeightFit(mean, math.sqrt(squares / (total - 1)), values[0], values[-1])
 
 
