@@ -4,10 +4,11 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from gcsl_data.audit.contract import check_dataset, extract
-from gcsl_data.audit.finding import CONTRACT, Report, found
-from gcsl_data.audit.gates import Gate, numbers
+from gcsl_data.audit.contract import extract, look_at
+from gcsl_data.audit.finding import CONTRACT, Report, divided, found
+from gcsl_data.audit.gates import Gate
 from gcsl_data.audit.gating import gate_findings, with_gates
+from gcsl_data.audit.stat_numbers import gate_numbers
 from gcsl_data.audit.stats import stats_of
 from gcsl_data.audit.subject import Subject, subject_of_dataset
 from gcsl_data.dataset.decode import encode
@@ -29,12 +30,13 @@ def check_folder(
     Raises InputError (66) or DataError (65) when there is no manifest that can be read, UsageError (2) for a gate with a name
     that the stats do not have.
     """
-    findings = check_dataset(path)
+    findings, looked_at = look_at(path)
     with reading(path / MANIFEST_NAME):
         digest = hashlib.sha256((path / MANIFEST_NAME).read_bytes()).hexdigest()
     rules = CONTRACT
     if expected is not None:
         rules = ("manifest.expected", *rules)
+        looked_at.add("manifest.expected")
         if digest != expected.lower():
             words = f"its SHA-256 is {digest}, expected was {expected.lower()}"
             findings = [found("manifest.expected", MANIFEST_NAME, words), *findings]
@@ -43,12 +45,13 @@ def check_folder(
         manifest = load(path)
         rows = sum(shard.rows for shard in manifest.shards)
         if gates and not any(one.level == "error" and one.rule in _BEFORE_STATS for one in findings):
-            values = numbers(encode(stats_of(subject_of_dataset(path, manifest), str(path), against=against)))
+            values = gate_numbers(encode(stats_of(subject_of_dataset(path, manifest), str(path), against=against)))
     except DataError:
         if not findings:  # a finding says why it cannot be read
             raise
     findings = [*findings, *gate_findings(gates, values, MANIFEST_NAME)]
-    return Report(str(path), str(path), with_gates(rules, gates), tuple(findings), rows, digest)
+    seen, unseen = divided(rules, looked_at, findings)
+    return Report(str(path), str(path), with_gates(seen, gates), tuple(findings), rows, digest, unseen)
 
 
 def write_extract(path: Path, target: Path, engine: Engine) -> bool:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from gcsl_data.audit.finding import Finding, Report
+from gcsl_data.audit.finding import Finding, Report, divided
 from gcsl_data.audit.gates import Gate
 from gcsl_data.audit.gating import gate_findings, with_gates
 from gcsl_data.audit.log_rows import broken_by_schema, broken_by_use, decoding_findings, file_of, schema_findings
@@ -39,10 +39,11 @@ def check_logs(
     """
     findings: list[Finding] = []
     broken: list[tuple[Log, pl.LazyFrame]] = []
-    rules: tuple[str, ...] = ("log.rows",)
+    rules, looked_at = ("log.rows",), set[str]()
     rows, values = 0, None
     if schema:
         rules += ("log.schema",)
+        looked_at.add("log.schema")
         for log in logs:
             count, wrong = schema_findings(log, schema, engine)
             rows += count + len(log.faults.rows)
@@ -57,6 +58,7 @@ def check_logs(
         rules += ("log.expand", "splits.empty")
         outcome = Expansion(logs, recipe, engine, against if gates else None, needs_stats=bool(gates))
         findings = [*outcome.findings, *findings]
+        looked_at |= outcome.looked_at
         rows, values = outcome.rows or rows, outcome.values
         if outcome.rejects is not None:
             broken = [(log, broken_by_use(log, outcome.rejects)) for log in logs] + broken
@@ -64,7 +66,8 @@ def check_logs(
     if extract_to is not None:
         _write(broken, extract_to, engine)
     name = ", ".join(file_of(log) for log in logs[:3]) + (f" and {len(logs) - 3} more" if len(logs) > 3 else "")
-    return Report(name, "", with_gates(rules, gates), tuple(findings), rows)
+    seen, unseen = divided(rules, looked_at, findings)
+    return Report(name, "", with_gates(seen, gates), tuple(findings), rows, unseen=unseen)
 
 
 def _undecodable(log: Log) -> pl.LazyFrame:

@@ -1,11 +1,13 @@
 """What `check` says: the rules, what holds when one is kept, what to do when it is broken, and what was found."""
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from gcsl_data.errors import one_line
 
 Level = Literal["error", "warning", "note"]
+Rules = tuple[str, ...]
 MOST_OF_A_VALUE = 200  # characters of a value of the log that a finding quotes
 MOST_OF_A_MESSAGE = 600
 
@@ -91,7 +93,8 @@ class Report:
     """The outcome of a check: what was looked at, the rules that were, and what was found.
 
     `base` is the folder that the files of findings are relative to, "" where they stand by themselves. `sha256` is that of
-    the manifest, null for logs. `rows` is how many were looked at.
+    the manifest, null for logs. `rows` is how many were looked at. `unseen` are rules that would have been looked at, too, if
+    something else had not been in the way; they are in no count.
     """
 
     name: str
@@ -100,6 +103,7 @@ class Report:
     findings: tuple[Finding, ...]
     rows: int
     sha256: str | None = None
+    unseen: tuple[str, ...] = ()
 
     @property
     def errors(self) -> int:
@@ -113,6 +117,12 @@ class Report:
     def path(self, finding: Finding) -> str:
         """A finding's file as it is reached from here."""
         return f"{self.base.rstrip('/')}/{finding.file}" if self.base else finding.file
+
+
+def divided(rules: Sequence[str], looked_at: Collection[str], findings: Sequence[Finding]) -> tuple[Rules, Rules]:
+    """The rules that were looked at, or that something breaks all the same, and the others, in the order of `rules`."""
+    seen = {*looked_at, *(one.rule for one in findings)}
+    return tuple(rule for rule in rules if rule in seen), tuple(rule for rule in rules if rule not in seen)
 
 
 def found(

@@ -22,6 +22,8 @@ def show_report(report: "Report") -> None:
     for rule in report.rules:
         levels = sorted((one.level for one in report.of(rule)), key=worst.__getitem__)
         print(f"{_WORDS[levels[0]] if levels else 'ok':<4}  {rule:<17} {RULES[rule].holds}")
+    for rule in report.unseen:
+        print(f"{'-':<4}  {rule:<17} not looked at")
     for finding in report.findings:
         _say(report, finding)
     if report.sha256:

@@ -167,6 +167,72 @@ def test_a_good_dataset_holds(good: Path) -> None:
     assert verdict == f"out: {len(CONTRACT)} of {len(CONTRACT)} hold, {len(examples(good / 'out'))} rows"
 
 
+def shown_rules(outcome: Outcome) -> dict[str, str]:
+    """Rule -> ok, FAIL, warn, note or - (not looked at)."""
+    found = [line.split() for line in outcome.out.splitlines()]
+    return {words[1]: words[0] for words in found if words[1] in RULES}
+
+
+def damaged_shard(folder: Path) -> None:
+    (folder / "out" / SHARD).write_bytes(b"")
+
+
+def without_a_row(folder: Path) -> None:
+    forge(folder / "out", lambda rows: rows[:-1])
+
+
+def with_another_key(folder: Path) -> None:
+    edit(folder, lambda content: content.update(surprise=1))
+
+
+_OF_ROWS = {"rows.id", "rows.goal", "rows.true", "rows.splits"}
+
+
+@pytest.mark.parametrize(
+    ("damage", "fail", "unseen"),
+    [
+        (damaged_shard, {"shards.hash"}, {"manifest.counts", "shards.columns", "rows.count"} | _OF_ROWS),
+        (without_a_row, {"rows.count"}, {"manifest.counts"} | _OF_ROWS),
+        (with_another_key, {"manifest.schema"}, {*CONTRACT} - {"manifest.schema"}),
+    ],
+)
+def test_only_what_was_looked_at_holds(
+    folder: Path, damage: Callable[[Path], None], fail: set[str], unseen: set[str]
+) -> None:
+    damage(folder)
+
+    outcome = check(folder, "out")
+
+    words = shown_rules(outcome)
+    assert {rule for rule, word in words.items() if word == "FAIL"} == fail
+    assert {rule for rule, word in words.items() if word == "-"} == unseen
+    assert words.keys() == {*CONTRACT}
+    held, of = len(CONTRACT) - len(unseen) - len(fail), len(CONTRACT) - len(unseen)
+    assert f"out: {held} of {of} hold" in outcome.out
+    assert not unseen & {*check(folder, "out", "--json").json["rules"]}
+
+
+def test_rules_of_a_log_that_were_not_looked_at_are_not_ok(folder: Path) -> None:
+    schema = schema_of(folder, {"properties": {"reward": {"maximum": 5}}})
+    write_jsonl(folder / "plain.jsonl", make_rows(i / 40 for i in range(40)))
+
+    by_schema = check(folder, "plain.jsonl", "--schema", schema)
+    no_column = check(folder, "plain.jsonl", "--map", "reward=grade")
+    whole = check(folder, "plain.jsonl", "--split", "0.9,0.1")
+
+    assert shown_rules(by_schema) == {"log.schema": "ok", "log.rows": "-"}
+    assert by_schema.out.endswith("plain.jsonl: 1 of 1 hold, 40 rows\n")
+    assert shown_rules(no_column) == {"log.rows": "-", "log.expand": "FAIL", "splits.empty": "-"}
+    assert "0 of 1 hold" in no_column.out
+    assert set(shown_rules(whole).values()) == {"ok"}
+
+
+def test_a_log_of_which_nothing_is_usable_was_looked_at_row_by_row(tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "log.jsonl", [{"prompt": "p", "response": "", "reward": 1}] * 3)
+
+    assert shown_rules(check(tmp_path, "log.jsonl")) == {"log.rows": "FAIL", "log.expand": "FAIL", "splits.empty": "-"}
+
+
 def test_everything_fits_80_columns(folder: Path) -> None:
     for arguments in (FAULTS["rows.true"](folder), ("log.jsonl",), ("log.jsonl", "--fail-on", "rewards.mean > 0")):
         outcome = check(folder, *arguments)
@@ -279,6 +345,37 @@ def test_gates_of_flags_and_recipe_count_together(folder: Path) -> None:
     of_log = ("log.jsonl", "--on-error", "quarantine", "--max-reject-rate", "0.5")
     (one,) = [one for one in found(folder, *of_log, "--recipe", "gates.toml") if one["rule"] == "gate"]
     assert one["message"] == "bins.effective < 4 holds: bins.effective = 3"
+
+
+def test_reasons_that_did_not_occur_count_0(folder: Path) -> None:
+    account = document(folder / "out")["accounting"]
+    assert account["rejected"] == {"empty_response": 2}
+    assert (
+        not {"bad_json", "null_reward", "duplicate", "gap_too_small"}
+        & (account["rejected"] | account["filtered"]).keys()
+    )
+    rejected = sum(account["rejected"].values())
+
+    absent = "accounting.rejected.null_reward + accounting.filtered.duplicate + accounting.filtered.gap_too_small"
+    met = f"accounting.rejected == {rejected} and accounting.rejected.empty_response == 2"
+
+    assert found(folder, "out", "--fail-on", f"{absent} > 0") == []
+    assert len(found(folder, "out", "--fail-on", f"{absent} == 0", "--fail-on", met)) == 2
+    of_log = found(folder, "log.jsonl", "--fail-on", f"accounting.filtered == {sum(account['filtered'].values())}")
+    assert len([one for one in of_log if one["rule"] == "gate"]) == 1
+    unknown = check(folder, "out", "--fail-on", "accounting.rejected.nul_reward > 0")
+    assert (unknown.status, "did you mean 'accounting.rejected.null_reward'?" in unknown.err) == (2, True)
+
+
+def test_explain_shows_the_totals(good: Path) -> None:
+    account = document(good / "out")["accounting"]
+
+    lines = gcsl_data("stats", "out", "--explain", cwd=good).out.splitlines()
+
+    for part in ("rejected", "filtered"):
+        assert f"accounting.{part} = {sum(account[part].values())}" in lines
+        assert all(f"accounting.{part}.{reason} = {count}" in lines for reason, count in account[part].items())
+    assert "accounting.rejected.bad_json = 0" not in lines
 
 
 def test_gates_over_drift_look_at_another_log(folder: Path) -> None:
@@ -407,7 +504,7 @@ def test_a_log_of_no_rows_is_valid_against_any_schema(tmp_path: Path) -> None:
     outcome = check(tmp_path, "log.parquet", "--schema", schema)
 
     assert outcome.status == 0
-    assert outcome.out.splitlines()[-1] == "log.parquet: 2 of 2 hold, 0 rows"
+    assert outcome.out.splitlines()[-1] == "log.parquet: 1 of 1 hold, 0 rows"
 
 
 SCHEMA = {
