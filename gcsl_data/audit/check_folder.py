@@ -23,9 +23,15 @@ _BEFORE_STATS = ("manifest.schema", "manifest.counts", "shards.hash", "shards.co
 
 
 def check_folder(
-    path: Path, gates: Sequence[Gate] = (), *, expected: str | None = None, against: Reference | None = None
+    path: Path,
+    gates: Sequence[Gate] = (),
+    *,
+    expected: str | None = None,
+    against: Reference | None = None,
+    tokenizer: str | None = None,
 ) -> Report:
-    """The report on a dataset; `expected` is the SHA-256 that its manifest must have, `against` what its drift is from.
+    """The report on a dataset; `expected` is the SHA-256 that its manifest must have, `against` what its drift is
+    from, `tokenizer` a tokenizer.json or its folder that counts the tokens.
 
     Raises InputError (66) or DataError (65) when there is no manifest that can be read, UsageError (2) for a gate with a name
     that the stats do not have.
@@ -45,7 +51,8 @@ def check_folder(
         manifest = load(path)
         rows = sum(shard.rows for shard in manifest.shards)
         if gates and not any(one.level == "error" and one.rule in _BEFORE_STATS for one in findings):
-            values = gate_numbers(encode(stats_of(subject_of_dataset(path, manifest), str(path), against=against)))
+            subject = subject_of_dataset(path, manifest)
+            values = gate_numbers(encode(stats_of(subject, str(path), against=against, tokenizer=tokenizer)))
     except DataError:
         if not findings:  # a finding says why it cannot be read
             raise

@@ -31,6 +31,7 @@ def check_logs(
     schema: RowSchema | None = None,
     extract_to: Path | None = None,
     against: "tuple[str, Subject] | None" = None,
+    tokenizer: str | None = None,
 ) -> Report:
     """The report on logs: whether every row is valid against the schema or, without one, can be used by `expand` with these
     settings; gates ask for the latter as well. `extract_to` is a Parquet file to write with the rows that break a rule.
@@ -56,7 +57,7 @@ def check_logs(
         from gcsl_data.audit.expansion import Expansion  # all of gcsl; a schema alone needs none of it
 
         rules += ("log.expand", "splits.empty")
-        outcome = Expansion(logs, recipe, engine, against if gates else None, needs_stats=bool(gates))
+        outcome = Expansion(logs, recipe, engine, against if gates else None, tokenizer, needs_stats=bool(gates))
         findings = [*outcome.findings, *findings]
         looked_at |= outcome.looked_at
         rows, values = outcome.rows or rows, outcome.values

@@ -33,6 +33,7 @@ class Expansion:
         recipe: Recipe,
         engine: Engine,
         against: tuple[str, Subject] | None,
+        tokenizer: str | None,
         *,
         needs_stats: bool,
     ) -> None:
@@ -65,7 +66,8 @@ class Expansion:
         if measured:
             self._take(measured, place)
         if measured and needs_stats:
-            self.values = gate_numbers(encode(stats_of(subject_of_log(plan, measured, engine), place, against=against)))
+            subject = subject_of_log(plan, measured, engine)
+            self.values = gate_numbers(encode(stats_of(subject, place, against=against, tokenizer=tokenizer)))
 
     def _take(self, measured: Measured, place: str) -> None:
         for warning in measured.warnings:

@@ -80,7 +80,7 @@ RULES: dict[str, Rule] = {
         "Mend the rows (--write-extract FILE writes them), or change the schema.",
     ),
     "gate": Rule(
-        "no gate of --fail-on and [check] fail_on holds",
+        "no gate is met",
         "Look at the numbers with gcsl-data stats, then mend the log, the settings or the gate.",
     ),
 }

@@ -14,8 +14,8 @@ _WIDTH = 80
 _WORDS = {"error": "FAIL", "warning": "warn", "note": "note"}
 
 
-def show_report(report: "Report") -> None:
-    """Rules and verdict on standard output, findings on standard error."""
+def show_report(report: "Report", *, status: int) -> None:
+    """Rules and verdict on standard output, findings on standard error; `status` is what the program will exit with."""
     from gcsl_data.audit.finding import RULES
 
     worst = {"error": 0, "warning": 1, "note": 2}
@@ -28,7 +28,8 @@ def show_report(report: "Report") -> None:
         _say(report, finding)
     if report.sha256:
         print(f"manifest sha256 {report.sha256}")
-    print(verdict(report))
+    allowed = " (exit 0: --warn-only)" if report.errors and not status else ""
+    print(f"{verdict(report)}{allowed}")
 
 
 def verdict(report: "Report") -> str:

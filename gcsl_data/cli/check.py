@@ -25,7 +25,7 @@ def check(
     ] = None,
     fail_on: Annotated[
         list[str] | None,
-        typer.Option("--fail-on", metavar="EXPR", help="Fail when this holds of the numbers of stats; repeatable."),
+        typer.Option("--fail-on", metavar="EXPR", help="Fail when the numbers of stats meet this; repeatable."),
     ] = None,
     schema: Annotated[
         str | None, typer.Option("--schema", metavar="FILE", help="Check every row of the logs against a JSON Schema.")
@@ -35,11 +35,16 @@ def check(
         typer.Option("--write-extract", metavar="FILE", help="Write the rows that break a rule to a Parquet file."),
     ] = None,
     format_: Annotated[
-        Literal["text", "json", "junit", "sarif", "github"], typer.Option("--format", help="What to print. (text)")
+        Literal["text", "json", "junit", "sarif", "github"],
+        typer.Option("--format", metavar="NAME", help="text, json, junit, sarif or github: what to print."),
     ] = "text",
     against: Annotated[
         str | None,
         typer.Option("--against", metavar="DIR|LOG", help="Another dataset or log, for gates over drift (PSI, KS)."),
+    ] = None,
+    tokenizer: Annotated[
+        str | None,
+        typer.Option(metavar="FILE|FOLDER", help="A tokenizer.json, or its folder, for gates over text.tokens."),
     ] = None,
     warn_only: Annotated[bool, typer.Option("--warn-only", help="Show errors, but exit 0.")] = False,
     expect: Annotated[
@@ -69,14 +74,16 @@ def check(
     gates = [Gate.parse(text) for text in (*(gates_in(recipe) if recipe else ()), *(fail_on or ()))]
     if against is not None and not gates:
         raise UsageError("GD0299", "--against is what gates over drift look at; give --fail-on too")
+    if tokenizer is not None and not gates:
+        raise UsageError("GD0300", "--tokenizer is what gates over text.tokens look at; give --fail-on too")
     if write_extract is not None:
         _require_absent(write_extract)
-    report = _report(paths or [], flags, recipe, preset, gates, schema, write_extract, expect, against)
+    report = _report(paths or [], flags, recipe, preset, gates, schema, write_extract, expect, against, tokenizer)
     status = 1 if report.errors and not warn_only else 0
     if json or format_ == "json":
         _show_check.show_json(report, status=status)
     elif format_ == "text":
-        _show_check.show_report(report)
+        _show_check.show_report(report, status=status)
     else:
         from gcsl_data.audit import formats
 
@@ -95,6 +102,7 @@ def _report(
     write_extract: Path | None,
     expect: str | None,
     against: str | None,
+    tokenizer: str | None,
 ) -> "Report":
     from gcsl_data.cli import _show
     from gcsl_data.dataset.find import newest_dataset
@@ -116,7 +124,7 @@ def _report(
         from gcsl_data.audit.check_folder import write_extract as write_rows
 
         reference = None if against is None else (against, _subject(against, None))
-        report = check_folder(Path(paths[0]), gates, expected=expect, against=reference)
+        report = check_folder(Path(paths[0]), gates, expected=expect, against=reference, tokenizer=tokenizer)
         if write_extract and not write_rows(Path(paths[0]), write_extract, LocalEngine(())):
             _show.say(f"{write_extract} is not written: no shard can be read")
         return report
@@ -132,7 +140,14 @@ def _report(
         _show.say_notes(log.notes)
     reference = None if against is None else (against, _subject(against, resolved))
     return check_logs(
-        logs, resolved, LocalEngine(logs), gates, schema=wanted, extract_to=write_extract, against=reference
+        logs,
+        resolved,
+        LocalEngine(logs),
+        gates,
+        schema=wanted,
+        extract_to=write_extract,
+        against=reference,
+        tokenizer=tokenizer,
     )
 
 

@@ -248,6 +248,9 @@ def test_the_expected_manifest_is_the_one_shown(good: Path) -> None:
     assert check(good, "log.jsonl", "--expect-manifest-sha256", digest).status == 2
 
 
+_SET_ASIDE = ("--on-error", "quarantine", "--max-reject-rate", "0.5")
+
+
 def test_warn_only_shows_errors_and_exits_0(folder: Path) -> None:
     arguments = FAULTS["rows.true"](folder)
 
@@ -256,6 +259,9 @@ def test_warn_only_shows_errors_and_exits_0(folder: Path) -> None:
 
     assert outcome.status == as_json.status == as_json.json["exit_code"] == 0
     assert "FAIL  rows.true" in outcome.out
+    assert outcome.out.endswith(" rows (exit 0: --warn-only)\n")
+    assert "--warn-only" not in check(folder, *arguments).out
+    assert "--warn-only" not in check(folder, "log.jsonl", *_SET_ASIDE, "--warn-only").out
     assert as_json.json["findings"][0]["level"] == "error"
     (folder / "out/manifest.json").unlink()
     assert check(folder, "out", "--warn-only").status == 65
@@ -341,10 +347,10 @@ def test_gates_of_flags_and_recipe_count_together(folder: Path) -> None:
     findings = found(folder, "out", "--recipe", "gates.toml", "--fail-on", "hygiene.longest > 1")
 
     longest = document(folder / "out")["hygiene"]["longest"]
-    assert [one["message"] for one in findings] == [f"hygiene.longest > 1 holds: hygiene.longest = {longest}"]
+    assert [one["message"] for one in findings] == [f"hygiene.longest > 1 is met: hygiene.longest = {longest}"]
     of_log = ("log.jsonl", "--on-error", "quarantine", "--max-reject-rate", "0.5")
     (one,) = [one for one in found(folder, *of_log, "--recipe", "gates.toml") if one["rule"] == "gate"]
-    assert one["message"] == "bins.effective < 4 holds: bins.effective = 3"
+    assert one["message"] == "bins.effective < 4 is met: bins.effective = 3"
 
 
 def test_reasons_that_did_not_occur_count_0(folder: Path) -> None:
@@ -386,9 +392,27 @@ def test_gates_over_drift_look_at_another_log(folder: Path) -> None:
     (far,) = found(folder, "out", *gate, "--against", "other.jsonl")
 
     assert "has no value here" in none["message"]
-    assert far["message"].startswith("drift.rewards.psi > 0.25 holds: drift.rewards.psi = ")
+    assert none["fix"].startswith("Give --against ")
+    assert far["message"].startswith("drift.rewards.psi > 0.25 is met: drift.rewards.psi = ")
     assert found(folder, "out", *gate, "--against", "out") == []
     assert check(folder, "out", "--against", "out").status == 2
+
+
+def test_gates_over_tokens_need_a_tokenizer(folder: Path) -> None:
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    tokenizer = Tokenizer(models.WordLevel({"[UNK]": 0}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.save(str(folder / "tokenizer.json"))
+    gate = ("--fail-on", "text.tokens.response.p95 > 0")
+
+    for path in (("out",), ("log.jsonl", *_SET_ASIDE)):
+        (none,) = [one for one in found(folder, *path, *gate) if one["rule"] == "gate"]
+        (met,) = [one for one in found(folder, *path, *gate, "--tokenizer", "tokenizer.json") if one["rule"] == "gate"]
+        assert none["fix"].startswith("Give --tokenizer ")
+        assert met["message"].startswith("text.tokens.response.p95 > 0 is met: ")
+    assert check(folder, "out", *gate, "--tokenizer", "nowhere.json").status == 66
+    assert check(folder, "out", "--tokenizer", "tokenizer.json").status == 2
 
 
 def test_gates_in_a_recipe_leave_the_dataset_as_it_is(folder: Path) -> None:
