@@ -2,7 +2,10 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+
+import polars as pl
 
 from gcsl_data.audit.contract import extract, look_at
 from gcsl_data.audit.finding import CONTRACT, Report, divided, found
@@ -17,6 +20,8 @@ from gcsl_data.dataset.manifest import MANIFEST_NAME, load
 from gcsl_data.engines import Engine
 from gcsl_data.errors import DataError, reading
 
+# Rules that a row breaks by itself.
+ROW_RULES = ("rows.id", "rows.goal", "rows.true")
 Reference = tuple[str, Subject]
 # Rules without which rows cannot be read, or say nothing.
 _BEFORE_STATS = ("manifest.schema", "manifest.counts", "shards.hash", "shards.columns", "rows.count")
@@ -61,11 +66,11 @@ def check_folder(
     return Report(str(path), str(path), with_gates(seen, gates), tuple(findings), rows, digest, unseen)
 
 
-def write_extract(path: Path, target: Path, engine: Engine) -> bool:
-    """Writes the rows of a dataset that break a rule to a Parquet file, and says whether there were shards to look at."""
-    rows = extract(path)
-    if rows is None:
-        return False
-    with staged_file(target) as file:
+def write_extract(report: Report, target: Path, engine: Engine, *, overwrite: bool = False) -> Report:
+    """Writes the rows of a dataset that break a rule by themselves to a Parquet file, if there are any."""
+    rows = extract(Path(report.base)) if any(one.rule in ROW_RULES for one in report.findings) else None
+    if rows is None or not engine.measure(rows.select(pl.len())).item():
+        return report
+    with staged_file(target, overwrite=overwrite) as file:
         engine.sink_parquet(rows.rename({"shard": "_gcsl_file"}).drop("split"), file, metadata={})
-    return True
+    return replace(report, extracted=True)

@@ -26,7 +26,8 @@ class Finding:
     """Something that breaks a rule.
 
     `file` is relative to the dataset, or a log. `row` (1-based) is the first row that breaks it, null where no row does.
-    `fix` says in one sentence what to do next.
+    `fix` says in one sentence what to do next. Where findings tell of one fault in several rows, `fault` names it and `rows`
+    is how many rows have it.
     """
 
     rule: str
@@ -35,6 +36,8 @@ class Finding:
     row: int | None
     message: str
     fix: str
+    fault: str | None = None
+    rows: int | None = None
 
 
 _REBUILD = "Build the dataset again from its logs, or restore it from a copy."
@@ -94,7 +97,8 @@ class Report:
 
     `base` is the folder that the files of findings are relative to, "" where they stand by themselves. `sha256` is that of
     the manifest, null for logs. `rows` is how many were looked at. `unseen` are rules that would have been looked at, too, if
-    something else had not been in the way; they are in no count.
+    something else had not been in the way; they are in no count. `extracted` says whether rows that break a rule
+    were written to a file.
     """
 
     name: str
@@ -104,6 +108,7 @@ class Report:
     rows: int
     sha256: str | None = None
     unseen: tuple[str, ...] = ()
+    extracted: bool = False
 
     @property
     def errors(self) -> int:

@@ -240,6 +240,14 @@ def test_everything_fits_80_columns(folder: Path) -> None:
         assert [line for line in lines if len(line) > 80 and not line.startswith("manifest sha256")] == []
 
 
+def test_help_names_every_option_whole(tmp_path: Path) -> None:
+    shown = check(tmp_path, "--help").out
+
+    assert "--expect-manifest-sha256 " in shown
+    assert "json|junit" not in shown
+    assert " text, json, junit, sarif" in shown
+
+
 def test_the_expected_manifest_is_the_one_shown(good: Path) -> None:
     digest = check(good, "out", "--json").json["manifest_sha256"]
 
@@ -608,6 +616,27 @@ def test_a_column_of_another_type_is_one_finding(tmp_path: Path) -> None:
     assert one["message"] == "reward: the column is read as text, not of type number (3 of 4 rows)"
 
 
+def test_a_kind_of_fault_is_one_block_of_text(tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "log.jsonl", [{"reward": 2.0, "note": "" if i in (3, 7) else "n"} for i in range(120)])
+    wanted = {"properties": {"reward": {"maximum": 1}, "note": {"minLength": 1}}, "required": ["prompt", "reward"]}
+    arguments = ("log.jsonl", "--schema", schema_of(tmp_path, wanted))
+
+    findings = found(tmp_path, *arguments)
+    blocks = [line for line in check(tmp_path, *arguments).err.splitlines() if line.startswith("error: ")]
+
+    assert sorted(blocks) == [
+        "error: log.schema: log.jsonl row 1",
+        "error: log.schema: log.jsonl rows 1, 2, 3, 4, 5 and 115 more",
+        "error: log.schema: log.jsonl rows 4 and 8",
+    ]
+    assert [one["message"] for one in findings if one["message"].startswith("prompt")] == [
+        "prompt: is in no row, and required (120 of 120 rows)"
+    ]
+    assert {(one["fault"], one["rows"]) for one in findings} == {
+        (None, None), ("reward: maximum", 120), ("note: minLength", 2),
+    }  # fmt: skip
+
+
 def test_a_log_that_cannot_be_decoded_is_exit_65(tmp_path: Path) -> None:
     pl.DataFrame({"prompt": ["a", "b"], "_gcsl_row": [1, 2]}).write_parquet(tmp_path / "ours.parquet")
     (tmp_path / "cut.parquet").write_bytes((tmp_path / "ours.parquet").read_bytes()[:-50])
@@ -700,9 +729,41 @@ def test_failing_rows_of_a_dataset_are_written(folder: Path) -> None:
     assert rows == [(SHARD, 1, "rows.goal,rows.true"), (SHARD, 2, "rows.id"), (SHARD, 3, "rows.id")]
 
 
-def test_an_extract_of_nothing_has_no_rows(good: Path, tmp_path: Path) -> None:
-    assert check(good, "out", "--write-extract", tmp_path / "none.parquet").status == 0
-    assert pl.read_parquet(tmp_path / "none.parquet").height == 0
+def test_an_extract_of_nothing_is_no_file(folder: Path, tmp_path: Path) -> None:
+    write_jsonl(folder / "plain.jsonl", make_rows(i / 40 for i in range(40)))
+    schema = schema_of(folder, SCHEMA)
+    of_column = ("log.jsonl", "--map", "reward=grade")
+
+    for arguments in (("out",), ("plain.jsonl",), ("plain.jsonl", "--schema", schema)):
+        outcome = check(folder, *arguments, "--write-extract", tmp_path / "none.parquet")
+        assert (outcome.status, outcome.err.count("none.parquet is not written: no row breaks a rule")) == (0, 1)
+    outcome = check(folder, *of_column, "--write-extract", tmp_path / "none.parquet")
+    assert (outcome.status, "not wrong with single rows" in " ".join(outcome.err.split())) == (1, True)
+    (folder / "out" / SHARD).write_bytes(b"")
+    assert check(folder, "out", "--write-extract", tmp_path / "none.parquet").status == 1
+    assert not (tmp_path / "none.parquet").exists()
+
+
+def test_an_extract_is_replaced_when_asked(folder: Path) -> None:
+    arguments = ("log.jsonl", "--schema", schema_of(folder, SCHEMA), "--write-extract", "bad.parquet")
+    (folder / "bad.parquet").write_text("old")
+
+    assert check(folder, *arguments).status == 73
+    assert check(folder, *arguments, "--overwrite").status == 1
+    assert pl.read_parquet(folder / "bad.parquet").height == 2
+    change_row(folder, reward=-1.0)
+    assert check(folder, "out", "--write-extract", "bad.parquet", "--overwrite").status == 1
+    assert pl.read_parquet(folder / "bad.parquet").height == 1
+    assert check(folder, "out", "--write-extract", "out", "--overwrite").status == 73
+
+
+@pytest.mark.parametrize(("path", "extract"), [("log.jsonl", "./log.jsonl"), ("out", "out/manifest.json")])
+def test_what_is_checked_is_not_replaced_by_its_extract(folder: Path, path: str, extract: str) -> None:
+    before = (folder / extract).read_bytes()
+
+    assert check(folder, path, "--write-extract", extract, "--overwrite").status == 2
+    assert check(folder, path, "--overwrite").status == 2
+    assert (folder / extract).read_bytes() == before
 
 
 def test_a_float_that_is_no_number_is_found(tmp_path: Path) -> None:
