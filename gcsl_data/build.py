@@ -14,7 +14,7 @@ import tomli_w
 
 from gcsl_data import __version__
 from gcsl_data.dataset import files
-from gcsl_data.dataset.card import dataset_card
+from gcsl_data.dataset.card import CARD_NAME, dataset_card
 from gcsl_data.dataset.decode import canonical, encode, pretty
 from gcsl_data.dataset.manifest import (
     FORMAT_VERSION,
@@ -26,10 +26,10 @@ from gcsl_data.dataset.manifest import (
     load,
     template_file,
 )
-from gcsl_data.dataset.shards import ShardWriter, arrow_schema, manifest_columns
+from gcsl_data.dataset.shards import DATA_FOLDER, ShardWriter, arrow_schema, manifest_columns
 from gcsl_data.dataset.verified import verified_shards
 from gcsl_data.engines import Engine
-from gcsl_data.errors import DataError, OutputError
+from gcsl_data.errors import DataError, OutputError, shown
 from gcsl_data.fit import Fit
 from gcsl_data.ingest.rejects import reject_lines
 from gcsl_data.measure import Measured, measure
@@ -38,6 +38,7 @@ from gcsl_data.recipe import portable
 from gcsl_data.settle import settle
 
 OnRows = Callable[[int, int], None]
+_OURS = {MANIFEST_NAME, SIDE_FOLDER, DATA_FOLDER, CARD_NAME}  # what stands in a dataset's folder
 _BYTES_BESIDE_TEXT = 250  # of a row: id, hash of the group, roles, numbers, offsets
 
 
@@ -62,7 +63,7 @@ def build(
             log.require_unchanged()
         manifest = _manifest(plan, measured, shards)
         _write_side_files(plan, engine, manifest, folder, seconds=time.monotonic() - started)
-        files.write_bytes(folder / "README.md", dataset_card(manifest).encode())
+        files.write_bytes(folder / CARD_NAME, dataset_card(manifest).encode())
         files.write_bytes(folder / MANIFEST_NAME, pretty(encode(manifest)))
         if overwrite:
             verified_shards(folder, load(folder), manifest.shards)
@@ -73,9 +74,16 @@ def require_place(out: Path, *, overwrite: bool) -> None:
     """Raises OutputError (73) when something stands at `out` that is not to be overwritten: no dataset, or no leave to."""
     if not overwrite:
         files.require_absent(out)
-    elif os.path.lexists(out) and (out.is_symlink() or not (out / MANIFEST_NAME).is_file()):
+    if not os.path.lexists(out):
+        return
+    if out.is_symlink() or not (out / MANIFEST_NAME).is_file():
         raise OutputError(
             "GD7306", f"{out} is no dataset, and --overwrite replaces nothing else; choose another --out, or remove it"
+        )
+    if foreign := sorted({path.name for path in out.iterdir()} - _OURS):
+        raise OutputError(
+            "GD7307",
+            f"{out} holds {shown(foreign[0])}, which --overwrite would remove with the dataset; move it away first",
         )
 
 

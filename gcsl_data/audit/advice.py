@@ -7,6 +7,7 @@ from gcsl_data.audit.sections.bins import Bins
 from gcsl_data.audit.sections.drift import PARTS, Drift
 from gcsl_data.audit.sections.goals import Goals
 from gcsl_data.audit.sections.groups import Groups
+from gcsl_data.audit.sections.rewards import Rewards
 from gcsl_data.audit.sections.sources import Sources
 from gcsl_data.audit.sections.splits import Splits
 
@@ -22,10 +23,6 @@ class Advice:
 
 # All limits are our choice: rules of thumb, to make a person look. `check --fail-on` is for limits of one's own.
 _LIMITS: tuple[tuple[str, Callable[[float], bool], str], ...] = (
-    ("rewards.most_frequent_share", lambda x: x > 0.5,
-     "{:.0%} of the records hold the same reward, so bins cannot tell them apart; try --ties spread"),
-    ("bins.smallest_share", lambda x: x < 0.01,
-     "the smallest bin holds {:.2%} of the records; ask for fewer bins"),
     ("goals.unused_share", lambda x: x > 0.9,
      "{:.0%} of the records give no example; look at the goal filter, and whether higher rewards are better"),
     ("text.length_reward_corr", lambda x: abs(x) > 0.5,
@@ -40,6 +37,7 @@ _LIMITS: tuple[tuple[str, Callable[[float], bool], str], ...] = (
 
 def advice_on(
     *,
+    rewards: Rewards,
     bins: Bins,
     goals: Goals,
     groups: Groups,
@@ -49,17 +47,40 @@ def advice_on(
     others: Mapping[str, object],
 ) -> tuple[Advice, ...]:
     """What to look at; `others` are further sections by their names."""
-    sections = {"bins": bins, "goals": goals, "groups": groups, "sources": sources, "splits": splits, **others}
-    return (*_counted(bins, goals), *_beyond_limits(sections), *_of_groups(groups, sources), *_moved(splits, drift))
+    sections = {
+        "rewards": rewards,
+        "bins": bins,
+        "goals": goals,
+        "groups": groups,
+        "sources": sources,
+        "splits": splits,
+        **others,
+    }
+    return (
+        *_counted(rewards, bins, goals),
+        *_beyond_limits(sections),
+        *_of_groups(groups, sources),
+        *_moved(splits, drift),
+    )
 
 
-def _counted(bins: Bins, goals: Goals) -> Iterator[Advice]:
+def _counted(rewards: Rewards, bins: Bins, goals: Goals) -> Iterator[Advice]:
     if bins.rule == "bins" and bins.asked and bins.effective < bins.asked:
         yield Advice(
             "bins.effective", bins.effective, f"{bins.effective} bins are left of {bins.asked}: edges were equal"
         )
     if goals.kept == 1:
-        yield Advice("goals.kept", 1, "one goal is kept, so this equals filtered SFT; ask for more bins")
+        says = "one goal is kept, so this equals filtered SFT; see --bins, and --goal-filter for which are kept"
+        yield Advice("goals.kept", 1, says)
+    if bins.rule != "bins":  # values, labels and given thresholds are as few and as small as they are
+        return
+    if rewards.most_frequent_share > 0.5:
+        hint = "" if bins.ties == "spread" else "; try --ties spread"
+        says = f"{rewards.most_frequent_share:.0%} of the records hold one reward, so bins cannot tell them apart{hint}"
+        yield Advice("rewards.most_frequent_share", rewards.most_frequent_share, says)
+    if bins.smallest_share is not None and bins.smallest_share < 0.01 and goals.kept > 1:
+        says = f"the smallest bin holds {bins.smallest_share:.2%} of the records; ask for fewer bins"
+        yield Advice("bins.smallest_share", bins.smallest_share, says)
 
 
 def _beyond_limits(sections: Mapping[str, object]) -> Iterator[Advice]:

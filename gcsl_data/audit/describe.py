@@ -10,7 +10,8 @@ from gcsl_data.audit.subject import Subject, subject_of_dataset, subject_of_log
 from gcsl_data.audit.summary import Summary, summary_of
 from gcsl_data.audit.sweep import SweepRow, counts_of, require_choice, sweep_bins
 from gcsl_data.dataset.find import newest_dataset
-from gcsl_data.dataset.manifest import load
+from gcsl_data.dataset.manifest import MANIFEST_NAME, load
+from gcsl_data.dataset.shards import DATA_FOLDER
 from gcsl_data.engines.local import LocalEngine
 from gcsl_data.errors import UsageError, reading
 from gcsl_data.extremes import Extremes, extremes
@@ -45,6 +46,12 @@ def named(
     found = list(paths) or [str(newest_dataset(Path.cwd()))]
     if not _is_dataset(found) or (against is not None and not _is_dataset([against])):
         return found, resolve(flags=flags, file=file, preset=preset)[0]
+    if not any((Path(found[0]) / name).exists() for name in (MANIFEST_NAME, DATA_FOLDER)):
+        raise UsageError(
+            "GD0276",
+            f"{found[0]} is a folder without a manifest.json, so no dataset; for logs name its files, quoted: "
+            f"'{found[0].rstrip('/')}/*.jsonl'",
+        )
     if file or preset or any(value is not None for value in flags.values()):
         raise UsageError("GD0210", "a dataset's recipe is settled; flags like --bins are for logs")
     return found, None

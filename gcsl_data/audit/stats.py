@@ -84,7 +84,7 @@ def stats_of(
         ),
         text=text_section(read, split=split, has_levels=levels is not None, tokens=tokens),
         contradictions=contradictions_section(facts),
-        groups=groups_section(facts, top=top),
+        groups=groups_section(facts, top=top, is_by_group=fit.group_method is not None),
         sources=sources_section(facts, levels=levels, top=top),
         splits=splits_section(facts, found.splits),
         aspects=tuple(aspect_section(aspect) for aspect in fit.aspects),
@@ -96,13 +96,14 @@ def stats_of(
         advice=(),
     )
     advice = advice_on(
+        rewards=stats.rewards,
         bins=stats.bins,
         goals=stats.goals,
         groups=stats.groups,
         sources=stats.sources,
         splits=stats.splits,
         drift=stats.drift,
-        others={"rewards": stats.rewards, "text": stats.text, "contradictions": stats.contradictions},
+        others={"text": stats.text, "contradictions": stats.contradictions},
     )
     return replace(stats, advice=advice)
 

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from gcsl_data.errors import one_line
+from gcsl_data.errors import one_line, without_controls
 
 BAR_WIDTH = 8
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
@@ -39,8 +39,9 @@ def table(columns: Mapping[str, str], rows: Sequence[Sequence[str]]) -> Table:
 
 
 def print_line(console: Console, line: str) -> None:
-    """One line as it is, broken where the console ends."""
-    console.print(Text(line))
+    """One line; what does not fit goes on below the text, which an indented line has behind a name of ten characters."""
+    indent = " " * (12 if line.startswith("  ") else 2)
+    print("\n".join(textwrap.wrap(without_controls(line), console.width, subsequent_indent=indent)))
 
 
 def print_sentence(console: Console, sentence: str, *, indent: str = "") -> None:

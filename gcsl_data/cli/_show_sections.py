@@ -59,29 +59,25 @@ def _goals(stats: "Stats") -> list[str]:
 def _rewards(stats: "Stats") -> list[str]:
     rewards = stats.rewards
     sign = -1 if rewards.direction == "lower" else 1
-    low, high = (_number(sign * value) for value in (rewards.minimum, rewards.maximum))
+    low, high = (_number(sign * value) for value in (rewards.histogram[0].low, rewards.histogram[-1].high))
     line = sparkline([part.records for part in rewards.histogram])
-    scope = "" if rewards.described == rewards.records else f"in rows, {rewards.described}: "
-    held = scope + ", ".join(
-        f"{share:.1%} {what}"
-        for share, what in (
-            (rewards.at_minimum_share, "hold the worst"),
-            (rewards.at_maximum_share, "the best"),
-            (rewards.most_frequent_share, f"{_number(sign * rewards.most_frequent)}, the most"),
-        )
-    )
     return [
-        f"  rewards   {low} {line} {high}, {rewards.distinct} different",
-        f"            {held}",
+        f"  rewards   {low} {line} {high}{_scope(stats)}",
+        f"            worst {rewards.at_minimum_share:.1%}, best {rewards.at_maximum_share:.1%}, "
+        f"most frequent {_number(sign * rewards.most_frequent)} ({rewards.most_frequent_share:.1%})",
     ]
+
+
+def _scope(stats: "Stats") -> str:
+    """Of how many records the lines from here on speak, where a dataset does not hold them all."""
+    rewards = stats.rewards
+    return "" if rewards.described == rewards.records else f", of the {rewards.described} records in rows, as below"
 
 
 def _text(stats: "Stats") -> list[str]:
     text = stats.text
-    follows = (
-        "" if text.length_reward_corr is None else f"; reward follows response length {text.length_reward_corr:+.2f}"
-    )
-    lines = [f"  text      median {text.prompt.median} + {text.response.median} characters{follows}"]
+    rank = "" if text.length_reward_corr is None else f"; rank correlation with reward {text.length_reward_corr:+.2f}"
+    lines = [f"  text      median {text.prompt.median} + {text.response.median} characters{rank}"]
     if text.tokens:
         of = f"{text.tokens.records} records" if text.tokens.records < stats.goals.records else "all records"
         asked, answered = text.tokens.prompt, text.tokens.response
@@ -93,8 +89,10 @@ def _text(stats: "Stats") -> list[str]:
 
 def _groups(stats: "Stats") -> list[str]:
     groups = stats.groups
-    within = "" if groups.within_share is None else f", {groups.within_share:.0%} of the reward's variance within them"
-    lines = [f"  groups    {groups.groups}, the largest has {groups.largest}{within}"]
+    alone = f", {groups.alone_share:.1%} of records alone in theirs" if groups.alone_share else ""
+    whose = "the others'" if alone else "the reward's"
+    within = "" if groups.within_share is None else f"; {groups.within_share:.0%} of {whose} variance is within them"
+    lines = [f"  groups    {groups.groups}, the largest has {groups.largest}{alone}{within}"]
     if stats.contradictions.pairs:
         found = stats.contradictions
         gap = _number(found.largest_gap)

@@ -4,6 +4,7 @@ from gcsl_data.columns import TRAINER_COLUMNS
 from gcsl_data.dataset.goal import place
 from gcsl_data.dataset.manifest import Kind, Manifest
 
+CARD_NAME = "README.md"
 _TITLES: dict[Kind, str] = {
     "examples": "Examples",
     "pairs": "Preference pairs",

@@ -97,6 +97,12 @@ def test_overwrite_replaces_a_dataset_and_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "mine" / "thesis.tex").write_text("years of work")
     (tmp_path / "link").symlink_to(tmp_path / "out")
 
+    for note in (tmp_path / "out" / "notes.md", tmp_path / "out" / "run"):
+        note.mkdir()
+        refused = gcsl_data("expand", "log.jsonl", "-o", "out", "--overwrite", "--json", cwd=tmp_path)
+        assert (refused.status, refused.json["code"]) == (73, "GD7307")
+        assert note.name in refused.json["message"]
+        note.rmdir()
     for place in ("mine", "link", "log.jsonl"):
         refused = gcsl_data("expand", "log.jsonl", "-o", place, "--overwrite", "--json", cwd=tmp_path)
         assert (refused.status, refused.json["code"]) == (73, "GD7306")

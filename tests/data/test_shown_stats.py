@@ -40,7 +40,7 @@ def test_where_lower_is_better_edges_and_means_are_the_logs_own(folder: Path) ->
     ]  # fmt: skip
     assert [row[6] for row in table(done)] == ["0.095", "0.295", "0.495", "0.695", "0.895"]
     assert [line for line in done.out.splitlines() if "-" in line.replace("--max-chars", "")] == [
-        "  text      median 7 + 9 characters; reward follows response length -0.52",
+        "  text      median 7 + 9 characters; rank correlation with reward -0.52",
         "  correlation -0.52): goals may come to mean length",
     ]
 

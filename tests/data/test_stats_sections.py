@@ -375,3 +375,33 @@ def test_every_number_that_a_gate_may_name_is_explained(folder: Path) -> None:
     } & named.keys() - explained.keys()  # fmt: skip
     assert float(explained["rewards.mean"]) == named["rewards.mean"]
     assert max(map(len, shown)) <= 80
+
+
+def test_a_folder_of_logs_is_told_apart_from_a_dataset(folder: Path) -> None:
+    outcome = gcsl_data("stats", ".", "--bins", "3", "--json", cwd=folder)
+
+    assert (outcome.status, outcome.json["code"]) == (2, "GD0276")
+    assert "name its files" in outcome.json["message"]
+
+
+def test_advice_is_not_what_is_done_already(tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "log.jsonl", make_rows([0.0] * 70 + [i / 100 for i in range(1, 31)]))
+
+    merged = {a["number"]: a["says"] for a in stats(tmp_path, "log.jsonl", "--bins", "8")["advice"]}
+    spread = {a["number"]: a["says"] for a in stats(tmp_path, "log.jsonl", "--bins", "8", "--ties", "spread")["advice"]}
+
+    assert merged["rewards.most_frequent_share"].endswith("try --ties spread")
+    assert "try" not in spread.get("rewards.most_frequent_share", "")
+
+
+def test_groups_of_one_say_nothing_of_the_variance(tmp_path: Path) -> None:
+    rows = make_rows([i / 100 for i in range(100)])
+    for row in rows[:4]:
+        row["prompt"] = f"shared {rows.index(row) // 2}"
+    write_jsonl(tmp_path / "log.jsonl", rows)
+
+    found = stats(tmp_path, "log.jsonl")["groups"]
+
+    assert (found["alone_share"], found["advice"]) == (0.96, None)
+    assert found["within_share"] < 0.5
+    assert "96.0% of records alone" in gcsl_data("stats", "log.jsonl", cwd=tmp_path).out

@@ -24,23 +24,26 @@ class Groups:
     advice: str | None
 
 
+MOSTLY_ALONE = 0.9  # our choice: with fewer records in company, what groups say is chance
 MOSTLY_BETWEEN = 0.5  # our choice: below it, more than half of the differences are between groups
 
 
-def groups_section(facts: pl.DataFrame, *, top: int | None) -> Groups:
-    """Over the records of all splits; `top` is the index of the highest kept goal."""
+def groups_section(facts: pl.DataFrame, *, top: int | None, is_by_group: bool = False) -> Groups:
+    """Over the records of all splits; `top` is the index of the highest kept goal, `is_by_group` whether rewards were
+    normalised in their groups already."""
     counted = facts.group_by("group", maintain_order=True).agg(
         records=pl.len(), reached=(pl.col("level") >= (top or 0)).sum()
     )
     reached = int(counted["reached"].sum()) if top else 0
     within = _within_share(facts)
+    alone = counted.filter(pl.col("records") == 1).height
     return Groups(
         groups=counted.height,
         largest=int(cast("int", counted["records"].max())),
-        alone_share=counted.filter(pl.col("records") == 1).height / facts.height,
+        alone_share=alone / facts.height,
         within_share=within,
         top_share=int(cast("int", counted["reached"].max())) / reached if reached else None,
-        advice=_advice(within),
+        advice=None if is_by_group or alone / facts.height > MOSTLY_ALONE else _advice(within),
     )
 
 
@@ -68,5 +71,6 @@ def _advice(within: float | None) -> str | None:
         return None
     return (
         f"{1 - within:.0%} of the differences in reward lie between groups: goals would say which prompts are easy "
-        "rather than which responses are good; --normalize zscore --normalize-by group compares within each"
+        "rather than which responses are good; --normalize zscore --normalize-by group compares within each "
+        "(goals then print z-scores)"
     )
