@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def assert_dataset(dataset: str | os.PathLike[str], *, fail_on: Sequence[str] = ()) -> None:
-    """Raises AssertionError, naming every finding, unless the dataset holds and no gate of `fail_on` does.
+    """Raises AssertionError, naming every finding, unless the dataset holds and no gate of `fail_on` is met.
 
     What it takes and says is what `gcsl-data check DIR --fail-on EXPR` does: a finding has its level, rule and place, what is
     wrong, and what to do. Warnings and notes alone pass. Raises InputError or DataError for a folder without a manifest that

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from gcsl_data.audit.finding import Finding, Report
+from gcsl_data.audit.finding import Finding, Report, divided
 from gcsl_data.audit.gates import Gate
 from gcsl_data.audit.gating import gate_findings, with_gates
 from gcsl_data.audit.log_rows import broken_by_schema, broken_by_use, decoding_findings, file_of, schema_findings
@@ -31,18 +31,22 @@ def check_logs(
     schema: RowSchema | None = None,
     extract_to: Path | None = None,
     against: "tuple[str, Subject] | None" = None,
+    tokenizer: str | None = None,
+    overwrite: bool = False,
 ) -> Report:
     """The report on logs: whether every row is valid against the schema or, without one, can be used by `expand` with these
-    settings; gates ask for the latter as well. `extract_to` is a Parquet file to write with the rows that break a rule.
+    settings; gates ask for the latter as well. `extract_to` is a Parquet file to write with the rows that break a rule, if
+    there are any; `overwrite` replaces one that is there.
 
     Raises DataError (65) when a log cannot be decoded, RecipeError (78) for a template that is wrong.
     """
     findings: list[Finding] = []
     broken: list[tuple[Log, pl.LazyFrame]] = []
-    rules: tuple[str, ...] = ("log.rows",)
+    rules, looked_at = ("log.rows",), set[str]()
     rows, values = 0, None
     if schema:
         rules += ("log.schema",)
+        looked_at.add("log.schema")
         for log in logs:
             count, wrong = schema_findings(log, schema, engine)
             rows += count + len(log.faults.rows)
@@ -55,16 +59,19 @@ def check_logs(
         from gcsl_data.audit.expansion import Expansion  # all of gcsl; a schema alone needs none of it
 
         rules += ("log.expand", "splits.empty")
-        outcome = Expansion(logs, recipe, engine, against if gates else None, needs_stats=bool(gates))
+        outcome = Expansion(logs, recipe, engine, against if gates else None, tokenizer, needs_stats=bool(gates))
         findings = [*outcome.findings, *findings]
+        looked_at |= outcome.looked_at
         rows, values = outcome.rows or rows, outcome.values
         if outcome.rejects is not None:
             broken = [(log, broken_by_use(log, outcome.rejects)) for log in logs] + broken
     findings += gate_findings(gates, values, file_of(logs[0]))
-    if extract_to is not None:
-        _write(broken, extract_to, engine)
+    extracted = False
+    if extract_to is not None and any(one.rule in ("log.rows", "log.schema") for one in findings):
+        extracted = _write(broken, extract_to, engine, overwrite=overwrite)
     name = ", ".join(file_of(log) for log in logs[:3]) + (f" and {len(logs) - 3} more" if len(logs) > 3 else "")
-    return Report(name, "", with_gates(rules, gates), tuple(findings), rows)
+    seen, unseen = divided(rules, looked_at, findings)
+    return Report(name, "", with_gates(seen, gates), tuple(findings), rows, unseen=unseen, extracted=extracted)
 
 
 def _undecodable(log: Log) -> pl.LazyFrame:
@@ -73,7 +80,10 @@ def _undecodable(log: Log) -> pl.LazyFrame:
     return broken_by_use(log, pl.DataFrame(rejects))
 
 
-def _write(broken: list[tuple[Log, pl.LazyFrame]], target: Path, engine: Engine) -> None:
+def _write(broken: list[tuple[Log, pl.LazyFrame]], target: Path, engine: Engine, *, overwrite: bool) -> bool:
+    """Whether there were rows to write."""
+    if not broken:
+        return False
     frames = [rows.with_columns(_gcsl_file=pl.lit(file_of(log))) for log, rows in broken]
     try:
         everything = pl.concat(frames, how="diagonal_relaxed")
@@ -83,5 +93,6 @@ def _write(broken: list[tuple[Log, pl.LazyFrame]], target: Path, engine: Engine)
             "GD0294", "--write-extract writes one table, and the columns of these logs differ; check them one by one"
         ) from None
     ours = ["_gcsl_file", ROW_INDEX, "_gcsl_rule", "_gcsl_fault"]
-    with staged_file(target) as file:
+    with staged_file(target, overwrite=overwrite) as file:
         engine.sink_parquet(everything.select(*ours, pl.all().exclude(ours)), file, metadata={})
+    return True

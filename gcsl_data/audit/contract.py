@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from gcsl_data.audit.contract_manifest import manifest_findings, misfits, schema_findings, side_findings
 from gcsl_data.audit.contract_rows import broken_rows, check_rows, rows_of
-from gcsl_data.audit.finding import Finding, found
+from gcsl_data.audit.finding import CONTRACT, Finding, found
 from gcsl_data.columns import OURS
 from gcsl_data.dataset.manifest import (
     MANIFEST_NAME,
@@ -26,31 +26,54 @@ from gcsl_data.dataset.shards import DATA_FOLDER, arrow_schema, manifest_columns
 from gcsl_data.errors import DataError
 from gcsl_data.stages.formulations import FORMULATIONS
 
+# What only the rows of all shards can tell.
+_ABOUT_ROWS = ("manifest.counts", "rows.id", "rows.goal", "rows.true", "rows.splits")
+
 
 def check_dataset(path: Path) -> list[Finding]:
     """All findings for the dataset at `path`, in the order of `CONTRACT`; an empty list means that it holds.
 
     Raises InputError (66) or DataError (65) when the manifest cannot be parsed or is of another format version.
     """
+    return look_at(path)[0]
+
+
+def look_at(path: Path) -> tuple[list[Finding], set[str]]:
+    """What `check_dataset` gives, and the rules that were looked at: for one about shards or rows that is, in all shards.
+
+    Raises InputError (66) or DataError (65) when the manifest cannot be parsed or is of another format version.
+    """
     document = read_document(path)
     if findings := list(schema_findings(document)):
-        return findings
+        return findings, {"manifest.schema"}
     manifest = from_json(document, str(path / MANIFEST_NAME))
     if problems := list(contradictions(manifest)):
-        return [found("manifest.counts", MANIFEST_NAME, problem) for problem in problems]
+        return [found("manifest.counts", MANIFEST_NAME, problem) for problem in problems], {"manifest.schema"}
     if problems := list(_foreign(manifest)):
-        return [found("manifest.schema", MANIFEST_NAME, problem) for problem in problems]
+        return [found("manifest.schema", MANIFEST_NAME, problem) for problem in problems], set()
     findings = [*manifest_findings(manifest), *side_findings(path, manifest), *_extra_shards(path, manifest)]
     whole: dict[str, Shard] = {}
+    looked_at = {*CONTRACT}
     for shard in manifest.shards:
         problems = list(_shard(path, manifest, shard))
         findings += problems
-        if not problems:
+        if problems:
+            looked_at -= {*_ABOUT_ROWS, *_not_reached(problems)}
+        else:
             whole[shard.name] = shard
     rows = rows_of(path, whole)
     if rows is not None:
         findings += check_rows(rows, manifest, complete=len(whole) == len(manifest.shards))
-    return findings
+    return findings, looked_at
+
+
+def _not_reached(problems: list[Finding]) -> Iterator[str]:
+    """What a shard is not asked once something is wrong with it."""
+    broken = {problem.rule for problem in problems}
+    if "shards.hash" in broken:
+        yield "shards.columns"
+    if "rows.count" not in broken:
+        yield "rows.count"
 
 
 def extract(path: Path) -> pl.LazyFrame | None:

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 import polars as pl
 
 from gcsl_data.audit.finding import Finding, found
-from gcsl_data.audit.gates import Number, numbers
+from gcsl_data.audit.gates import Number
 from gcsl_data.audit.log_rows import file_of, reject_findings
+from gcsl_data.audit.stat_numbers import gate_numbers
 from gcsl_data.audit.stats import stats_of
 from gcsl_data.audit.subject import Subject, subject_of_log
 from gcsl_data.census import Census
@@ -24,7 +25,7 @@ _LOOK = "Look at the bins with gcsl-data stats and the same settings."
 
 class Expansion:
     """What `expand` would say: `findings`, how many `rows` there are, their `rejects` (source, row, reason, excerpt; null for
-    none), and the `values` that gates are held against (null where there are none)."""
+    none), the rules that were `looked_at`, and the `values` that gates are held against (null where there are none)."""
 
     def __init__(
         self,
@@ -32,11 +33,13 @@ class Expansion:
         recipe: Recipe,
         engine: Engine,
         against: tuple[str, Subject] | None,
+        tokenizer: str | None,
         *,
         needs_stats: bool,
     ) -> None:
         self.findings: list[Finding] = []
         self.rows = 0
+        self.looked_at: set[str] = {"log.expand"}
         self.values: Mapping[str, Number] | None = None
         self.rejects: pl.DataFrame | None = None
         lenient = recipe.checks.model_copy(update={"on_error": "quarantine", "max_reject_rate": 1.0})
@@ -54,6 +57,7 @@ class Expansion:
             refused = error
         census = measured.census if measured else Census(engine.measure(plan.census()))
         self.rows = census.rows
+        self.looked_at.add("log.rows")
         self.findings += reject_findings(census, logs, recipe.checks)
         if any(census.rejected()):
             self.rejects = engine.measure(plan.rejects())
@@ -62,11 +66,13 @@ class Expansion:
         if measured:
             self._take(measured, place)
         if measured and needs_stats:
-            self.values = numbers(encode(stats_of(subject_of_log(plan, measured, engine), place, against=against)))
+            subject = subject_of_log(plan, measured, engine)
+            self.values = gate_numbers(encode(stats_of(subject, place, against=against, tokenizer=tokenizer)))
 
     def _take(self, measured: Measured, place: str) -> None:
         for warning in measured.warnings:
             self.findings.append(found("log.expand", place, warning, level="warning", fix=_LOOK))
+        self.looked_at.add("splits.empty")
         for split in measured.splits:
             if not split.examples:
                 self.findings.append(found("splits.empty", place, f"{split.name} would have no rows"))

@@ -1,11 +1,13 @@
 """What `check` says: the rules, what holds when one is kept, what to do when it is broken, and what was found."""
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from gcsl_data.errors import one_line
 
 Level = Literal["error", "warning", "note"]
+Rules = tuple[str, ...]
 MOST_OF_A_VALUE = 200  # characters of a value of the log that a finding quotes
 MOST_OF_A_MESSAGE = 600
 
@@ -24,7 +26,8 @@ class Finding:
     """Something that breaks a rule.
 
     `file` is relative to the dataset, or a log. `row` (1-based) is the first row that breaks it, null where no row does.
-    `fix` says in one sentence what to do next.
+    `fix` says in one sentence what to do next. Where findings tell of one fault in several rows, `fault` names it and `rows`
+    is how many rows have it.
     """
 
     rule: str
@@ -33,6 +36,8 @@ class Finding:
     row: int | None
     message: str
     fix: str
+    fault: str | None = None
+    rows: int | None = None
 
 
 _REBUILD = "Build the dataset again from its logs, or restore it from a copy."
@@ -78,7 +83,7 @@ RULES: dict[str, Rule] = {
         "Mend the rows (--write-extract FILE writes them), or change the schema.",
     ),
     "gate": Rule(
-        "no gate of --fail-on and [check] fail_on holds",
+        "no gate is met",
         "Look at the numbers with gcsl-data stats, then mend the log, the settings or the gate.",
     ),
 }
@@ -91,7 +96,9 @@ class Report:
     """The outcome of a check: what was looked at, the rules that were, and what was found.
 
     `base` is the folder that the files of findings are relative to, "" where they stand by themselves. `sha256` is that of
-    the manifest, null for logs. `rows` is how many were looked at.
+    the manifest, null for logs. `rows` is how many were looked at. `unseen` are rules that would have been looked at, too, if
+    something else had not been in the way; they are in no count. `extracted` says whether rows that break a rule
+    were written to a file.
     """
 
     name: str
@@ -100,6 +107,8 @@ class Report:
     findings: tuple[Finding, ...]
     rows: int
     sha256: str | None = None
+    unseen: tuple[str, ...] = ()
+    extracted: bool = False
 
     @property
     def errors(self) -> int:
@@ -113,6 +122,12 @@ class Report:
     def path(self, finding: Finding) -> str:
         """A finding's file as it is reached from here."""
         return f"{self.base.rstrip('/')}/{finding.file}" if self.base else finding.file
+
+
+def divided(rules: Sequence[str], looked_at: Collection[str], findings: Sequence[Finding]) -> tuple[Rules, Rules]:
+    """The rules that were looked at, or that something breaks all the same, and the others, in the order of `rules`."""
+    seen = {*looked_at, *(one.rule for one in findings)}
+    return tuple(rule for rule in rules if rule in seen), tuple(rule for rule in rules if rule not in seen)
 
 
 def found(

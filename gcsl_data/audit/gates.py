@@ -40,10 +40,14 @@ _COMPUTE: dict[type[ast.operator], Callable[[Any, Any], float]] = {
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether a gate holds, which fails the check; None when that cannot be told. `words` has the numbers that made it so."""
+    """Whether a gate is met, which fails the check; None when that cannot be told. `words` has the numbers that made it so.
 
-    holds: bool | None
+    `without` are its names that have no value here.
+    """
+
+    is_met: bool | None
     words: str
+    without: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,18 +78,19 @@ class Gate:
         return cls(text.strip(), tree, tuple(dict.fromkeys(_names(tree, text, 0))))
 
     def verdict(self, numbers: Mapping[str, Number]) -> Verdict:
-        """Whether the gate holds of these numbers; raises UsageError (2) for a name that they do not have."""
+        """Whether the gate is met by these numbers; raises UsageError (2) for a name that they do not have."""
         values = {name: _value(name, numbers) for name in self.names}
         told = ", ".join(f"{name} = {_shown(value)}" for name, value in values.items())
         if empty := [name for name, value in values.items() if value is None]:
-            return Verdict(None, f"{self.text} cannot be told: {empty[0]} has no value here ({told})")
+            words = f"{self.text} cannot be told: {empty[0]} has no value here ({told})"
+            return Verdict(None, words, tuple(empty))
         try:
-            holds = _truth(self.tree, values, self.text)
+            is_met = _truth(self.tree, values, self.text)
         except ZeroDivisionError:
             return Verdict(None, f"{self.text} cannot be told: it divides by zero ({told})")
         except OverflowError:
             return Verdict(None, f"{self.text} cannot be told: a number in it is too large ({told})")
-        return Verdict(holds, f"{self.text} {'holds' if holds else 'does not hold'}: {told or 'it has no names'}")
+        return Verdict(is_met, f"{self.text} {'is met' if is_met else 'is not met'}: {told or 'it has no names'}")
 
 
 def numbers(document: Mapping[str, Any]) -> dict[str, Number]:

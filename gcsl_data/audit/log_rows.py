@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import polars as pl
 
@@ -39,9 +40,9 @@ def schema_findings(log: Log, schema: RowSchema, engine: Engine) -> tuple[int, l
     cells = engine.measure(rows.filter(pl.col(ROW_INDEX).is_in(wanted)).select(ROW_INDEX, **values)) if wanted else None
     by_row = {row[ROW_INDEX]: row for row in cells.iter_rows(named=True)} if cells is not None else {}
     return total, [
-        _finding(log, checks[at], row, by_row[row].get(names[at]), f"{count:,} of {total:,} rows")
+        _finding(log, checks[at], row, by_row[row].get(names[at]), count, total)
         for at, count in broken.items()
-        for row in first[names[at]][: 1 if checks[at].column else FIRST]
+        for row in first[names[at]][: 1 if checks[at].is_of_column else FIRST]
     ]
 
 
@@ -133,10 +134,11 @@ def _decodable(log: Log) -> pl.LazyFrame:
     return log.scanned.filter(~pl.col(ROW_INDEX).is_in(gone)) if gone else log.scanned
 
 
-def _finding(log: Log, check: Check, row: int, cell: object, share: str) -> Finding:
+def _finding(log: Log, check: Check, row: int, cell: object, count: int, total: int) -> Finding:
     what = check.words if cell is None or check.column else f"{_cell(cell)} {check.words}"
     at = f"{check.field}: " if check.field else ""
-    return found("log.schema", file_of(log), f"{at}{what} ({share})", row=row)
+    told = found("log.schema", file_of(log), f"{at}{what} ({count:,} of {total:,} rows)", row=row)
+    return told if check.is_of_column else replace(told, fault=check.name, rows=count)
 
 
 def _cell(value: object) -> str:

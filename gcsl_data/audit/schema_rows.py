@@ -56,11 +56,20 @@ class Check:
         return f"{self.field}: {self.keyword}" if self.field else self.keyword
 
     @property
+    def is_of_column(self) -> bool:
+        """Whether the whole column is wrong or not there, so that one row says it all."""
+        return self.column is not None or self._is_absent
+
+    @property
+    def _is_absent(self) -> bool:
+        return self.keyword == "required" and self.value is None and not self.by_python
+
+    @property
     def words(self) -> str:
         """What is wrong, after the value, or of the whole column."""
         if self.column:
             return f"the column is read as {self.column}, {_words(self.keyword, self.argument).replace('is not', 'not', 1)}"
-        return _words(self.keyword, self.argument)
+        return "is in no row, and required" if self._is_absent else _words(self.keyword, self.argument)
 
 
 def row_checks(schema: RowSchema, columns: dict[str, Any]) -> list[Check]:

@@ -4,17 +4,18 @@ from collections.abc import Mapping
 
 from rich.console import Console
 
-from gcsl_data.audit.gates import Number, numbers
+from gcsl_data.audit.gates import Number
 from gcsl_data.audit.meanings import MEANINGS, Meaning
+from gcsl_data.audit.stat_numbers import stat_numbers
 from gcsl_data.audit.stats import Stats
 from gcsl_data.cli._draw import print_sentence
 from gcsl_data.dataset.decode import encode
 
 
 def show_explained(stats: Stats) -> None:
-    """A line for each number and its sentences below it; the numbers are those of `--json`."""
+    """A line for each number and its sentences below it: the numbers of `--json`, and the totals of what was left out."""
     console = Console(highlight=False, markup=False, soft_wrap=False)
-    named: Mapping[str, Number] = numbers(encode(stats))
+    named: Mapping[str, Number] = stat_numbers(encode(stats))
     for name, value in named.items():
         meaning = _meaning(name)
         if meaning:

@@ -9,6 +9,8 @@ import typer
 from gcsl_data.cli._options import Json, Preset, RecipeFile, recipe_options
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from gcsl_data.audit.finding import Report
     from gcsl_data.audit.gates import Gate
     from gcsl_data.audit.subject import Subject
@@ -25,7 +27,7 @@ def check(
     ] = None,
     fail_on: Annotated[
         list[str] | None,
-        typer.Option("--fail-on", metavar="EXPR", help="Fail when this holds of the numbers of stats; repeatable."),
+        typer.Option("--fail-on", metavar="EXPR", help="Fail when the numbers of stats meet this; repeatable."),
     ] = None,
     schema: Annotated[
         str | None, typer.Option("--schema", metavar="FILE", help="Check every row of the logs against a JSON Schema.")
@@ -34,12 +36,18 @@ def check(
         Path | None,
         typer.Option("--write-extract", metavar="FILE", help="Write the rows that break a rule to a Parquet file."),
     ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file of --write-extract.")] = False,
     format_: Annotated[
-        Literal["text", "json", "junit", "sarif", "github"], typer.Option("--format", help="What to print. (text)")
+        Literal["text", "json", "junit", "sarif", "github"],
+        typer.Option("--format", metavar="NAME", help="text, json, junit, sarif or github: what to print."),
     ] = "text",
     against: Annotated[
         str | None,
         typer.Option("--against", metavar="DIR|LOG", help="Another dataset or log, for gates over drift (PSI, KS)."),
+    ] = None,
+    tokenizer: Annotated[
+        str | None,
+        typer.Option(metavar="FILE|FOLDER", help="A tokenizer.json, or its folder, for gates over text.tokens."),
     ] = None,
     warn_only: Annotated[bool, typer.Option("--warn-only", help="Show errors, but exit 0.")] = False,
     expect: Annotated[
@@ -58,7 +66,7 @@ def check(
     with errors, 65 when there is no readable manifest.
     """
     from gcsl_data.audit.gates import Gate
-    from gcsl_data.cli import _show_check
+    from gcsl_data.cli import _show, _show_check
     from gcsl_data.errors import UsageError
     from gcsl_data.recipe import gates_in
 
@@ -69,14 +77,22 @@ def check(
     gates = [Gate.parse(text) for text in (*(gates_in(recipe) if recipe else ()), *(fail_on or ()))]
     if against is not None and not gates:
         raise UsageError("GD0299", "--against is what gates over drift look at; give --fail-on too")
+    if tokenizer is not None and not gates:
+        raise UsageError("GD0300", "--tokenizer is what gates over text.tokens look at; give --fail-on too")
+    if overwrite and write_extract is None:
+        raise UsageError("GD0301", "--overwrite is for the file of --write-extract; name one, or leave it out")
     if write_extract is not None:
-        _require_absent(write_extract)
-    report = _report(paths or [], flags, recipe, preset, gates, schema, write_extract, expect, against)
+        _require_place(write_extract, overwrite=overwrite)
+    report = _report(
+        paths or [], flags, recipe, preset, gates, schema, write_extract, overwrite, expect, against, tokenizer
+    )
+    if write_extract is not None and not report.extracted:
+        _show.say(f"{write_extract} is not written: {_nothing_to_write(report)}")
     status = 1 if report.errors and not warn_only else 0
     if json or format_ == "json":
         _show_check.show_json(report, status=status)
     elif format_ == "text":
-        _show_check.show_report(report)
+        _show_check.show_report(report, status=status)
     else:
         from gcsl_data.audit import formats
 
@@ -93,8 +109,10 @@ def _report(
     gates: "list[Gate]",
     schema: str | None,
     write_extract: Path | None,
+    overwrite: bool,
     expect: str | None,
     against: str | None,
+    tokenizer: str | None,
 ) -> "Report":
     from gcsl_data.cli import _show
     from gcsl_data.dataset.find import newest_dataset
@@ -115,11 +133,11 @@ def _report(
         from gcsl_data.audit.check_folder import check_folder
         from gcsl_data.audit.check_folder import write_extract as write_rows
 
+        if overwrite:
+            _require_apart(write_extract, [Path(paths[0])])
         reference = None if against is None else (against, _subject(against, None))
-        report = check_folder(Path(paths[0]), gates, expected=expect, against=reference)
-        if write_extract and not write_rows(Path(paths[0]), write_extract, LocalEngine(())):
-            _show.say(f"{write_extract} is not written: no shard can be read")
-        return report
+        report = check_folder(Path(paths[0]), gates, expected=expect, against=reference, tokenizer=tokenizer)
+        return write_rows(report, write_extract, LocalEngine(()), overwrite=overwrite) if write_extract else report
     if expect is not None:
         raise UsageError("GD0298", "--expect-manifest-sha256 is for a dataset; logs have no manifest")
     from gcsl_data.audit.check_logs import check_logs
@@ -128,22 +146,51 @@ def _report(
     wanted = read_schema(schema) if schema else None
     resolved, _ = resolve(flags=flags, file=recipe, preset=preset)
     logs = find_logs(paths, resolved.shape)
+    if overwrite:
+        _require_apart(write_extract, [log.path for log in logs])
     for log in logs:
         _show.say_notes(log.notes)
     reference = None if against is None else (against, _subject(against, resolved))
     return check_logs(
-        logs, resolved, LocalEngine(logs), gates, schema=wanted, extract_to=write_extract, against=reference
+        logs,
+        resolved,
+        LocalEngine(logs),
+        gates,
+        schema=wanted,
+        extract_to=write_extract,
+        overwrite=overwrite,
+        against=reference,
+        tokenizer=tokenizer,
     )
 
 
-def _require_absent(extract: Path) -> None:
+def _nothing_to_write(report: "Report") -> str:
+    """Why there is no extract."""
+    if not report.errors:
+        return "no row breaks a rule"
+    return "what is wrong is not wrong with single rows that could be read"
+
+
+def _require_place(extract: Path, *, overwrite: bool) -> None:
     """Before an hour of checking, not after it."""
     import os
 
+    from gcsl_data.dataset.files import require_file_or_nothing
     from gcsl_data.errors import OutputError
 
-    if os.path.lexists(extract):
-        raise OutputError("GD7321", f"{extract} exists; give another --write-extract, or remove it")
+    if overwrite:
+        require_file_or_nothing(extract)
+    elif os.path.lexists(extract):
+        raise OutputError("GD7321", f"{extract} exists; say --overwrite to replace it, or give another --write-extract")
+
+
+def _require_apart(extract: Path | None, looked_at: "Iterable[Path]") -> None:
+    """What is checked is not what is replaced."""
+    from gcsl_data.errors import UsageError
+
+    for path in looked_at if extract else ():
+        if path.resolve() in (extract.resolve(), *extract.resolve().parents):
+            raise UsageError("GD0302", f"--write-extract {extract} would replace what is checked; name another file")
 
 
 def _subject(path: str, recipe: "Recipe | None") -> "Subject":

@@ -88,7 +88,8 @@ def _own_folder(_process: int) -> Path:
 
 def is_temporary(path: Path) -> bool:
     """Whether a file stands in one of our temporary folders, so that its place says nothing to a person."""
-    return path.parent.name.startswith(_TEMPORARY) and path.parent.parent == Path(tempfile.gettempdir())
+    ours = Path(tempfile.gettempdir())
+    return any(above.name.startswith(_TEMPORARY) and above.parent == ours for above in path.parents)
 
 
 @contextmanager

@@ -54,7 +54,7 @@ audit.phrases audit.built_rows audit.split_rows audit.subject audit.sweep audit.
 audit.schema_pattern
 audit.contract_rows audit.schema_terms
 audit.contract_manifest audit.schema_rows
-audit.contract audit.log_rows audit.gating
+audit.contract audit.log_rows audit.gating audit.stat_numbers
 audit.sections.rewards audit.sections.bins audit.sections.goals audit.sections.text audit.sections.drift
 audit.sections.groups audit.sections.splits audit.sections.sources audit.sections.contradictions audit.sections
 audit.summary

@@ -167,11 +167,85 @@ def test_a_good_dataset_holds(good: Path) -> None:
     assert verdict == f"out: {len(CONTRACT)} of {len(CONTRACT)} hold, {len(examples(good / 'out'))} rows"
 
 
+def shown_rules(outcome: Outcome) -> dict[str, str]:
+    """Rule -> ok, FAIL, warn, note or - (not looked at)."""
+    found = [line.split() for line in outcome.out.splitlines()]
+    return {words[1]: words[0] for words in found if words[1] in RULES}
+
+
+def damaged_shard(folder: Path) -> None:
+    (folder / "out" / SHARD).write_bytes(b"")
+
+
+def without_a_row(folder: Path) -> None:
+    forge(folder / "out", lambda rows: rows[:-1])
+
+
+def with_another_key(folder: Path) -> None:
+    edit(folder, lambda content: content.update(surprise=1))
+
+
+_OF_ROWS = {"rows.id", "rows.goal", "rows.true", "rows.splits"}
+
+
+@pytest.mark.parametrize(
+    ("damage", "fail", "unseen"),
+    [
+        (damaged_shard, {"shards.hash"}, {"manifest.counts", "shards.columns", "rows.count"} | _OF_ROWS),
+        (without_a_row, {"rows.count"}, {"manifest.counts"} | _OF_ROWS),
+        (with_another_key, {"manifest.schema"}, {*CONTRACT} - {"manifest.schema"}),
+    ],
+)
+def test_only_what_was_looked_at_holds(
+    folder: Path, damage: Callable[[Path], None], fail: set[str], unseen: set[str]
+) -> None:
+    damage(folder)
+
+    outcome = check(folder, "out")
+
+    words = shown_rules(outcome)
+    assert {rule for rule, word in words.items() if word == "FAIL"} == fail
+    assert {rule for rule, word in words.items() if word == "-"} == unseen
+    assert words.keys() == {*CONTRACT}
+    held, of = len(CONTRACT) - len(unseen) - len(fail), len(CONTRACT) - len(unseen)
+    assert f"out: {held} of {of} hold" in outcome.out
+    assert not unseen & {*check(folder, "out", "--json").json["rules"]}
+
+
+def test_rules_of_a_log_that_were_not_looked_at_are_not_ok(folder: Path) -> None:
+    schema = schema_of(folder, {"properties": {"reward": {"maximum": 5}}})
+    write_jsonl(folder / "plain.jsonl", make_rows(i / 40 for i in range(40)))
+
+    by_schema = check(folder, "plain.jsonl", "--schema", schema)
+    no_column = check(folder, "plain.jsonl", "--map", "reward=grade")
+    whole = check(folder, "plain.jsonl", "--split", "0.9,0.1")
+
+    assert shown_rules(by_schema) == {"log.schema": "ok", "log.rows": "-"}
+    assert by_schema.out.endswith("plain.jsonl: 1 of 1 hold, 40 rows\n")
+    assert shown_rules(no_column) == {"log.rows": "-", "log.expand": "FAIL", "splits.empty": "-"}
+    assert "0 of 1 hold" in no_column.out
+    assert set(shown_rules(whole).values()) == {"ok"}
+
+
+def test_a_log_of_which_nothing_is_usable_was_looked_at_row_by_row(tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "log.jsonl", [{"prompt": "p", "response": "", "reward": 1}] * 3)
+
+    assert shown_rules(check(tmp_path, "log.jsonl")) == {"log.rows": "FAIL", "log.expand": "FAIL", "splits.empty": "-"}
+
+
 def test_everything_fits_80_columns(folder: Path) -> None:
     for arguments in (FAULTS["rows.true"](folder), ("log.jsonl",), ("log.jsonl", "--fail-on", "rewards.mean > 0")):
         outcome = check(folder, *arguments)
         lines = [*outcome.out.splitlines(), *outcome.err.splitlines()]
         assert [line for line in lines if len(line) > 80 and not line.startswith("manifest sha256")] == []
+
+
+def test_help_names_every_option_whole(tmp_path: Path) -> None:
+    shown = check(tmp_path, "--help").out
+
+    assert "--expect-manifest-sha256 " in shown
+    assert "json|junit" not in shown
+    assert " text, json, junit, sarif" in shown
 
 
 def test_the_expected_manifest_is_the_one_shown(good: Path) -> None:
@@ -182,6 +256,9 @@ def test_the_expected_manifest_is_the_one_shown(good: Path) -> None:
     assert check(good, "log.jsonl", "--expect-manifest-sha256", digest).status == 2
 
 
+_SET_ASIDE = ("--on-error", "quarantine", "--max-reject-rate", "0.5")
+
+
 def test_warn_only_shows_errors_and_exits_0(folder: Path) -> None:
     arguments = FAULTS["rows.true"](folder)
 
@@ -190,6 +267,9 @@ def test_warn_only_shows_errors_and_exits_0(folder: Path) -> None:
 
     assert outcome.status == as_json.status == as_json.json["exit_code"] == 0
     assert "FAIL  rows.true" in outcome.out
+    assert outcome.out.endswith(" rows (exit 0: --warn-only)\n")
+    assert "--warn-only" not in check(folder, *arguments).out
+    assert "--warn-only" not in check(folder, "log.jsonl", *_SET_ASIDE, "--warn-only").out
     assert as_json.json["findings"][0]["level"] == "error"
     (folder / "out/manifest.json").unlink()
     assert check(folder, "out", "--warn-only").status == 65
@@ -275,10 +355,41 @@ def test_gates_of_flags_and_recipe_count_together(folder: Path) -> None:
     findings = found(folder, "out", "--recipe", "gates.toml", "--fail-on", "hygiene.longest > 1")
 
     longest = document(folder / "out")["hygiene"]["longest"]
-    assert [one["message"] for one in findings] == [f"hygiene.longest > 1 holds: hygiene.longest = {longest}"]
+    assert [one["message"] for one in findings] == [f"hygiene.longest > 1 is met: hygiene.longest = {longest}"]
     of_log = ("log.jsonl", "--on-error", "quarantine", "--max-reject-rate", "0.5")
     (one,) = [one for one in found(folder, *of_log, "--recipe", "gates.toml") if one["rule"] == "gate"]
-    assert one["message"] == "bins.effective < 4 holds: bins.effective = 3"
+    assert one["message"] == "bins.effective < 4 is met: bins.effective = 3"
+
+
+def test_reasons_that_did_not_occur_count_0(folder: Path) -> None:
+    account = document(folder / "out")["accounting"]
+    assert account["rejected"] == {"empty_response": 2}
+    assert (
+        not {"bad_json", "null_reward", "duplicate", "gap_too_small"}
+        & (account["rejected"] | account["filtered"]).keys()
+    )
+    rejected = sum(account["rejected"].values())
+
+    absent = "accounting.rejected.null_reward + accounting.filtered.duplicate + accounting.filtered.gap_too_small"
+    met = f"accounting.rejected == {rejected} and accounting.rejected.empty_response == 2"
+
+    assert found(folder, "out", "--fail-on", f"{absent} > 0") == []
+    assert len(found(folder, "out", "--fail-on", f"{absent} == 0", "--fail-on", met)) == 2
+    of_log = found(folder, "log.jsonl", "--fail-on", f"accounting.filtered == {sum(account['filtered'].values())}")
+    assert len([one for one in of_log if one["rule"] == "gate"]) == 1
+    unknown = check(folder, "out", "--fail-on", "accounting.rejected.nul_reward > 0")
+    assert (unknown.status, "did you mean 'accounting.rejected.null_reward'?" in unknown.err) == (2, True)
+
+
+def test_explain_shows_the_totals(good: Path) -> None:
+    account = document(good / "out")["accounting"]
+
+    lines = gcsl_data("stats", "out", "--explain", cwd=good).out.splitlines()
+
+    for part in ("rejected", "filtered"):
+        assert f"accounting.{part} = {sum(account[part].values())}" in lines
+        assert all(f"accounting.{part}.{reason} = {count}" in lines for reason, count in account[part].items())
+    assert "accounting.rejected.bad_json = 0" not in lines
 
 
 def test_gates_over_drift_look_at_another_log(folder: Path) -> None:
@@ -289,9 +400,27 @@ def test_gates_over_drift_look_at_another_log(folder: Path) -> None:
     (far,) = found(folder, "out", *gate, "--against", "other.jsonl")
 
     assert "has no value here" in none["message"]
-    assert far["message"].startswith("drift.rewards.psi > 0.25 holds: drift.rewards.psi = ")
+    assert none["fix"].startswith("Give --against ")
+    assert far["message"].startswith("drift.rewards.psi > 0.25 is met: drift.rewards.psi = ")
     assert found(folder, "out", *gate, "--against", "out") == []
     assert check(folder, "out", "--against", "out").status == 2
+
+
+def test_gates_over_tokens_need_a_tokenizer(folder: Path) -> None:
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    tokenizer = Tokenizer(models.WordLevel({"[UNK]": 0}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.save(str(folder / "tokenizer.json"))
+    gate = ("--fail-on", "text.tokens.response.p95 > 0")
+
+    for path in (("out",), ("log.jsonl", *_SET_ASIDE)):
+        (none,) = [one for one in found(folder, *path, *gate) if one["rule"] == "gate"]
+        (met,) = [one for one in found(folder, *path, *gate, "--tokenizer", "tokenizer.json") if one["rule"] == "gate"]
+        assert none["fix"].startswith("Give --tokenizer ")
+        assert met["message"].startswith("text.tokens.response.p95 > 0 is met: ")
+    assert check(folder, "out", *gate, "--tokenizer", "nowhere.json").status == 66
+    assert check(folder, "out", "--tokenizer", "tokenizer.json").status == 2
 
 
 def test_gates_in_a_recipe_leave_the_dataset_as_it_is(folder: Path) -> None:
@@ -407,7 +536,7 @@ def test_a_log_of_no_rows_is_valid_against_any_schema(tmp_path: Path) -> None:
     outcome = check(tmp_path, "log.parquet", "--schema", schema)
 
     assert outcome.status == 0
-    assert outcome.out.splitlines()[-1] == "log.parquet: 2 of 2 hold, 0 rows"
+    assert outcome.out.splitlines()[-1] == "log.parquet: 1 of 1 hold, 0 rows"
 
 
 SCHEMA = {
@@ -485,6 +614,27 @@ def test_a_column_of_another_type_is_one_finding(tmp_path: Path) -> None:
     )
 
     assert one["message"] == "reward: the column is read as text, not of type number (3 of 4 rows)"
+
+
+def test_a_kind_of_fault_is_one_block_of_text(tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "log.jsonl", [{"reward": 2.0, "note": "" if i in (3, 7) else "n"} for i in range(120)])
+    wanted = {"properties": {"reward": {"maximum": 1}, "note": {"minLength": 1}}, "required": ["prompt", "reward"]}
+    arguments = ("log.jsonl", "--schema", schema_of(tmp_path, wanted))
+
+    findings = found(tmp_path, *arguments)
+    blocks = [line for line in check(tmp_path, *arguments).err.splitlines() if line.startswith("error: ")]
+
+    assert sorted(blocks) == [
+        "error: log.schema: log.jsonl row 1",
+        "error: log.schema: log.jsonl rows 1, 2, 3, 4, 5 and 115 more",
+        "error: log.schema: log.jsonl rows 4 and 8",
+    ]
+    assert [one["message"] for one in findings if one["message"].startswith("prompt")] == [
+        "prompt: is in no row, and required (120 of 120 rows)"
+    ]
+    assert {(one["fault"], one["rows"]) for one in findings} == {
+        (None, None), ("reward: maximum", 120), ("note: minLength", 2),
+    }  # fmt: skip
 
 
 def test_a_log_that_cannot_be_decoded_is_exit_65(tmp_path: Path) -> None:
@@ -579,9 +729,41 @@ def test_failing_rows_of_a_dataset_are_written(folder: Path) -> None:
     assert rows == [(SHARD, 1, "rows.goal,rows.true"), (SHARD, 2, "rows.id"), (SHARD, 3, "rows.id")]
 
 
-def test_an_extract_of_nothing_has_no_rows(good: Path, tmp_path: Path) -> None:
-    assert check(good, "out", "--write-extract", tmp_path / "none.parquet").status == 0
-    assert pl.read_parquet(tmp_path / "none.parquet").height == 0
+def test_an_extract_of_nothing_is_no_file(folder: Path, tmp_path: Path) -> None:
+    write_jsonl(folder / "plain.jsonl", make_rows(i / 40 for i in range(40)))
+    schema = schema_of(folder, SCHEMA)
+    of_column = ("log.jsonl", "--map", "reward=grade")
+
+    for arguments in (("out",), ("plain.jsonl",), ("plain.jsonl", "--schema", schema)):
+        outcome = check(folder, *arguments, "--write-extract", tmp_path / "none.parquet")
+        assert (outcome.status, outcome.err.count("none.parquet is not written: no row breaks a rule")) == (0, 1)
+    outcome = check(folder, *of_column, "--write-extract", tmp_path / "none.parquet")
+    assert (outcome.status, "not wrong with single rows" in " ".join(outcome.err.split())) == (1, True)
+    (folder / "out" / SHARD).write_bytes(b"")
+    assert check(folder, "out", "--write-extract", tmp_path / "none.parquet").status == 1
+    assert not (tmp_path / "none.parquet").exists()
+
+
+def test_an_extract_is_replaced_when_asked(folder: Path) -> None:
+    arguments = ("log.jsonl", "--schema", schema_of(folder, SCHEMA), "--write-extract", "bad.parquet")
+    (folder / "bad.parquet").write_text("old")
+
+    assert check(folder, *arguments).status == 73
+    assert check(folder, *arguments, "--overwrite").status == 1
+    assert pl.read_parquet(folder / "bad.parquet").height == 2
+    change_row(folder, reward=-1.0)
+    assert check(folder, "out", "--write-extract", "bad.parquet", "--overwrite").status == 1
+    assert pl.read_parquet(folder / "bad.parquet").height == 1
+    assert check(folder, "out", "--write-extract", "out", "--overwrite").status == 73
+
+
+@pytest.mark.parametrize(("path", "extract"), [("log.jsonl", "./log.jsonl"), ("out", "out/manifest.json")])
+def test_what_is_checked_is_not_replaced_by_its_extract(folder: Path, path: str, extract: str) -> None:
+    before = (folder / extract).read_bytes()
+
+    assert check(folder, path, "--write-extract", extract, "--overwrite").status == 2
+    assert check(folder, path, "--overwrite").status == 2
+    assert (folder / extract).read_bytes() == before
 
 
 def test_a_float_that_is_no_number_is_found(tmp_path: Path) -> None:

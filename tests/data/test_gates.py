@@ -57,13 +57,13 @@ def test_numbers_are_named_by_their_path() -> None:
     ],
 )
 def test_a_gate_means_what_it_says(text: str, holds: bool) -> None:
-    assert Gate.parse(text).verdict(NUMBERS).holds is holds
+    assert Gate.parse(text).verdict(NUMBERS).is_met is holds
 
 
 def test_the_verdict_shows_the_numbers() -> None:
-    assert Gate.parse("bins.effective < 4").verdict(NUMBERS).words == "bins.effective < 4 holds: bins.effective = 3"
+    assert Gate.parse("bins.effective < 4").verdict(NUMBERS).words == "bins.effective < 4 is met: bins.effective = 3"
     words = Gate.parse(" mean > 1 or bins.merged ").verdict(NUMBERS).words
-    assert words == "mean > 1 or bins.merged holds: mean = 0.5, bins.merged = true"
+    assert words == "mean > 1 or bins.merged is met: mean = 0.5, bins.merged = true"
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_the_verdict_shows_the_numbers() -> None:
 )
 def test_what_cannot_be_told_is_no_crash(text: str, words: str) -> None:
     verdict = Gate.parse(text).verdict(NUMBERS)
-    assert verdict.holds is None
+    assert verdict.is_met is None
     assert words in verdict.words
 
 
@@ -136,7 +136,7 @@ def test_a_gate_is_neither_long_nor_deep(text: str) -> None:
 
 
 def test_what_is_not_too_deep_works() -> None:
-    assert Gate.parse("not " * (DEEPEST - 2) + "mean > 1").verdict(NUMBERS).holds is False
+    assert Gate.parse("not " * (DEEPEST - 2) + "mean > 1").verdict(NUMBERS).is_met is False
 
 
 NAMES = {"a": 1, "b.c": -2.5, "b.d": 0, "e_1": 1e6}
@@ -175,7 +175,7 @@ def test_a_gate_agrees_with_python(text: str) -> None:
     except ZeroDivisionError:
         expected = None
 
-    assert Gate.parse(text).verdict(NAMES).holds is expected
+    assert Gate.parse(text).verdict(NAMES).is_met is expected
 
 
 @given(st.text(st.sampled_from(string.printable + "é\0\ud800\u202e"), max_size=60))

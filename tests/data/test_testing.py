@@ -42,7 +42,9 @@ def test_a_failure_says_what_check_says(folder: Path) -> None:
 
 
 def test_one_gate_may_be_given_as_it_is(folder: Path) -> None:
-    with pytest.raises(AssertionError, match=r"gate: manifest\.json\n  bins\.effective < 9 holds: bins\.effective = 5"):
+    with pytest.raises(
+        AssertionError, match=r"gate: manifest\.json\n  bins\.effective < 9 is met: bins\.effective = 5"
+    ):
         assert_dataset(folder / "out", fail_on="bins.effective < 9")
 
 

@@ -6,8 +6,9 @@ import tomllib
 from pathlib import Path
 
 from gcsl_data.audit.finding import RULES
-from gcsl_data.audit.gates import Gate, numbers
+from gcsl_data.audit.gates import Gate
 from gcsl_data.audit.row_schema import read_schema
+from gcsl_data.audit.stat_numbers import gate_numbers
 
 from .blocks import ROOT, blocks, run
 
@@ -30,7 +31,7 @@ def test_the_gates_name_numbers_of_stats(tmp_path: Path) -> None:
     said = re.findall(r'--fail-on "([^"]+)"', PAGE)
     gates = [*said, *tomllib.loads(blocks(PAGE, "toml")[0])["check"]["fail_on"]]
     log = ROOT / "examples" / "code_efficiency" / "logs.parquet"
-    known = numbers(json.loads(run(f"gcsl-data stats {log} --template code.j2 --json 2>/dev/null", tmp_path)))
+    known = gate_numbers(json.loads(run(f"gcsl-data stats {log} --template code.j2 --json 2>/dev/null", tmp_path)))
 
     assert len(gates) >= 5
     for gate in gates:
