@@ -18,7 +18,7 @@ from gcsl_data.audit.sections.groups import groups_section
 from gcsl_data.audit.sections.rewards import BARS, histogram
 from gcsl_data.audit.sections.text import length_of, spearman
 
-from .support import expand, gcsl_data, make_rows, write_jsonl
+from .support import document, expand, gcsl_data, make_rows, write_document, write_jsonl
 
 REWARDS = st.integers(-20, 20).map(lambda n: n / 4)
 SAMPLES = st.lists(REWARDS, min_size=1, max_size=40)
@@ -446,7 +446,7 @@ def test_a_terminal_without_columns_and_a_forged_reason_are_harmless(folder: Pat
 
 def test_a_dataset_of_another_format_than_its_manifest_says_is_refused(folder: Path) -> None:
     expand(folder / "out", folder / "log.jsonl")
-    forge(folder / "out", format="text")
+    write_document(folder / "out", {**document(folder / "out"), "format": "text"})
 
     outcome = gcsl_data("stats", "out", "--json", cwd=folder)
 
