@@ -133,7 +133,7 @@ def _report(
         from gcsl_data.audit.check_folder import check_folder
         from gcsl_data.audit.check_folder import write_extract as write_rows
 
-        if overwrite:
+        if write_extract and overwrite:
             _require_apart(write_extract, [Path(paths[0])])
         reference = None if against is None else (against, _subject(against, None))
         report = check_folder(Path(paths[0]), gates, expected=expect, against=reference, tokenizer=tokenizer)
@@ -146,7 +146,7 @@ def _report(
     wanted = read_schema(schema) if schema else None
     resolved, _ = resolve(flags=flags, file=recipe, preset=preset)
     logs = find_logs(paths, resolved.shape)
-    if overwrite:
+    if write_extract and overwrite:
         _require_apart(write_extract, [log.path for log in logs])
     for log in logs:
         _show.say_notes(log.notes)
@@ -184,11 +184,11 @@ def _require_place(extract: Path, *, overwrite: bool) -> None:
         raise OutputError("GD7321", f"{extract} exists; say --overwrite to replace it, or give another --write-extract")
 
 
-def _require_apart(extract: Path | None, looked_at: "Iterable[Path]") -> None:
+def _require_apart(extract: Path, looked_at: "Iterable[Path]") -> None:
     """What is checked is not what is replaced."""
     from gcsl_data.errors import UsageError
 
-    for path in looked_at if extract else ():
+    for path in looked_at:
         if path.resolve() in (extract.resolve(), *extract.resolve().parents):
             raise UsageError("GD0302", f"--write-extract {extract} would replace what is checked; name another file")
 
