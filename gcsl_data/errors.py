@@ -141,5 +141,5 @@ def from_os_error(error: OSError, path: str | os.PathLike[str]) -> GcslError:
 
     reason = f"{os.fspath(path)}: {error.strerror or error}"
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
-        return WriteError("GD7401", f"could not write {reason}; free some space or choose another --out")
-    return OutputError("GD7302", f"cannot create {reason}; choose another --out")
+        return WriteError("GD7401", f"could not write {reason}; free some space or choose another place")
+    return OutputError("GD7302", f"cannot create {reason}; choose another place")

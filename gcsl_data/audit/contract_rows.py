@@ -151,7 +151,8 @@ def _stands(manifest: Manifest) -> pl.Expr:
     if manifest.format == "text":
         turn = prompt
     elif manifest.placement == "system":
-        turn = prompt.list.first().struct.field("content")
+        first = prompt.list.first().struct
+        turn = pl.when(first.field("role") == "system").then(first.field("content"))
     else:
         user = prompt.list.filter(pl.element().struct.field("role") == "user")
         turn = user.list.last().struct.field("content")

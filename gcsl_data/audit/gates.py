@@ -208,7 +208,10 @@ def _evaluated(node: ast.expr, values: Mapping[str, Number], text: str) -> Any:
             value = _evaluated(inner, values, text)
             return -value if isinstance(op, ast.USub) else +value
         case ast.BinOp(left=left, op=op, right=right):
-            return _COMPUTE[type(op)](_evaluated(left, values, text), _evaluated(right, values, text))
+            result = _COMPUTE[type(op)](_evaluated(left, values, text), _evaluated(right, values, text))
+            if not math.isfinite(result):  # a comparison with NaN is false whatever it says
+                raise OverflowError
+            return result
         case ast.BoolOp(op=op, values=parts):
             combine = all if isinstance(op, ast.And) else any
             return combine(_truth(part, values, text) for part in parts)

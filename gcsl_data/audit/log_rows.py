@@ -12,6 +12,7 @@ from gcsl_data.audit.schema_rows import Check, row_checks
 from gcsl_data.census import Census
 from gcsl_data.columns import ROW_INDEX
 from gcsl_data.engines import Engine
+from gcsl_data.errors import DataError
 from gcsl_data.ingest.explain import UNREADABLE, explain
 from gcsl_data.ingest.inputs import Log
 from gcsl_data.ingest.plain import is_temporary
@@ -117,7 +118,11 @@ def _rows(count: int) -> str:
 
 
 def _checks(log: Log, schema: RowSchema) -> list[Check]:
-    return row_checks(schema, {name: dtype for name, dtype in _columns(log).items() if name != ROW_INDEX})
+    """Raises DataError (65) for a schema that refers to itself where alternatives stand, so that it has no end."""
+    try:
+        return row_checks(schema, {name: dtype for name, dtype in _columns(log).items() if name != ROW_INDEX})
+    except RecursionError:
+        raise DataError("GD6551", "the schema refers to itself without end; give each alternative a type") from None
 
 
 def _columns(log: Log) -> pl.Schema:

@@ -25,6 +25,7 @@ from gcsl_data.schemas import DIALECT
 
 Schema = dict[str, Any] | bool
 MOST_BYTES = 4 * 1024 * 1024
+MOST_PARTS = 100_000  # jsonschema follows each of them for every row
 _VALUES = ("const", "enum", "default", "examples")  # keywords that hold no schema
 _NAMED = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")  # whose keys are no keywords
 NEVER: dict[str, Any] = {"not": {}}
@@ -58,14 +59,15 @@ class RowSchema:
         self._takes_null: dict[int, bool] = {}
         self._eithers: dict[tuple[int, ...], dict[str, Any]] = {}
 
-    def spread(self, schema: Schema, seen: frozenset[int] = frozenset()) -> Iterator[dict[str, Any]]:
-        """The schemas that hold at once where this one does: itself, what it refers to, and its allOf."""
+    def spread(self, schema: Schema, seen: set[int] | None = None) -> Iterator[dict[str, Any]]:
+        """The schemas that hold at once where this one does: itself, what it refers to, and its allOf; each once."""
+        seen = set() if seen is None else seen
         if schema is False:
             schema = NEVER
         if isinstance(schema, bool) or id(schema) in seen:
             return
         yield schema
-        seen |= {id(schema)}
+        seen.add(id(schema))
         if isinstance(reference := schema.get("$ref"), str) and (target := self.target(reference)) is not None:
             yield from self.spread(target, seen)
         for part in schema.get("allOf", ()):
@@ -103,7 +105,7 @@ class RowSchema:
         return found
 
     def _parts(self, schemas: Iterable[Schema], seen: frozenset[int]) -> list[dict[str, Any]]:
-        return [part for schema in schemas for part in self.spread(schema, seen)]
+        return [part for schema in schemas for part in self.spread(schema, {*seen})]
 
     def _either(self, schemas: list[Schema]) -> list[Schema]:
         """Schemas of which any may hold, as one that says so; none for none."""
@@ -170,13 +172,16 @@ def read_schema(path: str) -> RowSchema:
     try:
         if len(content) > MOST_BYTES:
             raise ValueError(f"it is larger than {MOST_BYTES} bytes")
-        document = json.loads(content, parse_constant=_no_constant)
+        document = json.loads(content, parse_constant=_no_constant, parse_float=_finite)
+        json.dumps(document, ensure_ascii=False).encode()  # half of a surrogate pair is no text
         if not isinstance(document, dict):
             raise ValueError(f"it is {shown(document)}, not an object")
         _require_ours(document)
         Validator.check_schema(document)
         _require_sound(document)
         schema = RowSchema(document)
+        if _parts_of(schema, document, {}) > MOST_PARTS:
+            raise ValueError(f"its references spread to more than {MOST_PARTS:,} parts")
         schema.validator.is_valid({})  # a schema that refers to itself without end has no verdict
     except RecursionError:
         raise _no_schema(path, "it is nested, or refers to itself, without end") from None
@@ -189,6 +194,27 @@ def read_schema(path: str) -> RowSchema:
 
 def _no_schema(path: str, why: str) -> DataError:
     return DataError("GD6550", f"{path} is no JSON Schema of rows: {why}; gcsl-data schema infer LOG prints one")
+
+
+def _parts_of(schema: RowSchema, node: Any, known: dict[int, int]) -> int:
+    """How many parts a schema has when every reference is followed; one that is being followed already counts once."""
+    if not isinstance(node, dict | list):
+        return 0
+    if id(node) not in known:
+        known[id(node)] = 1
+        inner = [value for key, value in node.items() if key != "$defs"] if isinstance(node, dict) else node
+        parts = 1 + sum(_parts_of(schema, value, known) for value in inner)
+        if isinstance(node, dict) and isinstance(reference := node.get("$ref"), str):
+            parts += _parts_of(schema, schema.target(reference), known)
+        known[id(node)] = parts
+    return known[id(node)]
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    if not math.isfinite(value):
+        raise ValueError(f"the number {shown(number)} is too large")
+    return value
 
 
 def _no_constant(name: str) -> None:

@@ -184,9 +184,17 @@ def _pattern(pattern: Any, value: pl.Expr, _dtype: Any) -> Term:
     return pl.coalesce(by_python, matches)
 
 
+def _at_least(length: pl.Expr, least: Any) -> Term:
+    return length >= math.ceil(least) if least <= _LONGEST else False
+
+
+def _at_most(length: pl.Expr, most: Any) -> Term:
+    return length <= math.floor(most) if most <= _LONGEST else True
+
+
 def _min_length(least: Any, value: pl.Expr, dtype: Any) -> Term:
     length = value.str.len_bytes() if least <= 1 else _length(value, dtype)  # bytes need no look at the text
-    return length >= math.ceil(least)
+    return _at_least(length, least)
 
 
 def _length(value: pl.Expr, dtype: Any) -> pl.Expr:
@@ -195,6 +203,7 @@ def _length(value: pl.Expr, dtype: Any) -> pl.Expr:
     return value.list.len() if isinstance(dtype, pl.List) else value.str.len_chars()
 
 
+_LONGEST = 2**31  # beyond what any column holds in one value
 _TERMS: dict[str, Callable[[Any, pl.Expr, Any], Term]] = {
     "type": _type,
     "enum": _enum,
@@ -206,8 +215,8 @@ _TERMS: dict[str, Callable[[Any, pl.Expr, Any], Term]] = {
     "multipleOf": _multiple_of,
     "pattern": _pattern,
     "minLength": _min_length,
-    "minItems": lambda least, value, dtype: _length(value, dtype) >= math.ceil(least),
-    **dict.fromkeys(("maxLength", "maxItems"), lambda most, value, dtype: _length(value, dtype) <= math.floor(most)),
+    "minItems": lambda least, value, dtype: _at_least(_length(value, dtype), least),
+    **dict.fromkeys(("maxLength", "maxItems"), lambda most, value, dtype: _at_most(_length(value, dtype), most)),
 }
 
 

@@ -128,14 +128,16 @@ def _report(
     if is_dataset:
         if schema:
             raise UsageError("GD0297", "--schema is for logs; the rows of a dataset are held to its manifest")
-        if preset or any(value is not None for value in flags.values()):
+        is_for_other = against is not None and not Path(against).is_dir()
+        if not is_for_other and (preset or any(value is not None for value in flags.values())):
             raise UsageError("GD0210", "a dataset's recipe is settled; flags like --bins are for logs")
         from gcsl_data.audit.check_folder import check_folder
         from gcsl_data.audit.check_folder import write_extract as write_rows
 
         if write_extract and overwrite:
             _require_apart(write_extract, [Path(paths[0])])
-        reference = None if against is None else (against, _subject(against, None))
+        other = resolve(flags=flags, file=recipe, preset=preset)[0] if is_for_other else None
+        reference = None if against is None else (against, _subject(against, other))
         report = check_folder(Path(paths[0]), gates, expected=expect, against=reference, tokenizer=tokenizer)
         return write_rows(report, write_extract, LocalEngine(()), overwrite=overwrite) if write_extract else report
     if expect is not None:

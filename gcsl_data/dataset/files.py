@@ -146,7 +146,7 @@ def require_absent(target: Path) -> None:
 
 
 def _exists(target: Path) -> OutputError:
-    return OutputError("GD7301", f"{target} exists; choose another --out, or remove it")
+    return OutputError("GD7301", f"{target} exists; choose another place, or remove it")
 
 
 def require_space(target: Path, needed: int) -> None:
@@ -160,14 +160,14 @@ def require_space(target: Path, needed: int) -> None:
         raise WriteError(
             "GD7404",
             f"{target} will take about {needed / 1e6:,.0f} MB and {free / 1e6:,.0f} MB are free there; "
-            "free some space or choose another --out",
+            "free some space or choose another place",
         )
 
 
 def require_file_or_nothing(target: Path) -> None:
     """Raises OutputError (73) when something stands at `target` that a file cannot take the place of."""
     if os.path.lexists(target) and not target.is_file():
-        raise OutputError("GD7304", f"{target} is no file; choose another --out")
+        raise OutputError("GD7304", f"{target} is no file; choose another place")
 
 
 def write_bytes(path: Path, content: bytes) -> None:

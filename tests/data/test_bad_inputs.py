@@ -585,7 +585,7 @@ def _without_superpowers() -> None:
             78,
             "error[GD7860]: secret.jsonl cannot be read: Permission denied",
         ),
-        ("expand log.jsonl -o secret/out", 73, "secret/out: Permission denied; choose another --out"),
+        ("expand log.jsonl -o secret/out", 73, "secret/out: Permission denied; choose another place"),
         ("schema diff log.jsonl secret/x.schema.json", 66, "secret/x.schema.json cannot be read: Permission denied"),
     ],
 )

@@ -94,7 +94,7 @@ def test_the_program_works_in_a_process_of_its_own(folder: Path) -> None:
 
     assert (made.returncode, made.stdout) == (0, b"log-gcsl\n")
     assert (wrong.returncode, wrong.stdout) == (73, b"")
-    assert wrong.stderr == b"error[GD7301]: log-gcsl exists; choose another --out, or remove it\n"
+    assert wrong.stderr == b"error[GD7301]: log-gcsl exists; choose another place, or remove it\n"
 
 
 def test_stats_without_a_path_takes_the_dataset_here(folder: Path) -> None:

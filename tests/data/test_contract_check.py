@@ -398,3 +398,10 @@ def test_counts_by_goal_are_recounted_from_the_rows(dataset: Path) -> None:
     write_document(dataset, content)
 
     assert rules(dataset) == {"manifest.counts", "manifest.files"}
+
+
+def test_a_goal_that_stands_in_the_user_turn_is_not_placed_in_a_system_message(dataset: Path) -> None:
+    content = document(dataset)
+    write_document(dataset, {**content, "placement": "system"})
+
+    assert "rows.goal" in {finding.rule for finding in check_dataset(dataset)}

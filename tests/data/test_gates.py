@@ -192,3 +192,8 @@ def test_no_text_is_a_crash(text: str) -> None:
 def test_numbers_of_any_object(document: Any) -> None:
     if isinstance(document, dict):
         assert all(value is None or isinstance(value, int | float) for value in numbers(document).values())
+
+
+@pytest.mark.parametrize("text", ["1e308*10 - 1e308*10 < 5", "1e308*10 - 1e308*10 > 5", "x * 1e300 > 1"])
+def test_a_number_that_has_no_end_cannot_be_told(text: str) -> None:
+    assert Gate.parse(text).verdict({"x": 1e300}).is_met is None

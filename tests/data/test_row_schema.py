@@ -16,6 +16,8 @@ from gcsl_data.audit.schema_pattern import agreeing
 from gcsl_data.audit.schema_rows import row_checks
 from gcsl_data.errors import DataError, InputError
 
+from .support import gcsl_data, make_rows, write_jsonl
+
 texts = st.text(st.sampled_from("ab1 é\n_²\U0001f600"), max_size=4)
 numbers = st.one_of(st.integers(-3, 6), st.sampled_from([0.5, 2.0, -1.5, 1e300]))
 PATTERNS = [
@@ -322,3 +324,35 @@ def test_an_anchored_schema_is_asked_of_jsonschema_as_a_whole() -> None:
     document = {"$ref": "#row", "$defs": {"row": {"$anchor": "row", "properties": {"a": {"minimum": 2}}}}}
 
     assert ours(RowSchema(document), pl.DataFrame({"a": [1, 2, None]})) == [False, True, True]
+
+
+DOUBLING = {f"d{n}": {"allOf": [{"$ref": f"#/$defs/d{n + 1}"}] * 2} for n in range(24)}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"properties": {"reward": {"minimum": 1e400}}}',
+        '{"properties": {"reward": {"enum": [1e999]}}}',
+        '{"properties": {"prompt": {"const": "\\ud800"}}}',
+        '{"properties": {"reward": {"anyOf": [{"$ref": "#/properties/reward"}, {"type": "number"}]}}}',
+        json.dumps({"$defs": {**DOUBLING, "d24": {}}, "$ref": "#/$defs/d0"}),
+    ],
+)
+def test_a_schema_that_cannot_be_followed_is_65_at_once(tmp_path: Path, text: str) -> None:
+    (tmp_path / "row.schema.json").write_text(text)
+    write_jsonl(tmp_path / "log.jsonl", make_rows([0.1, 0.2]))
+
+    outcome = gcsl_data("check", "log.jsonl", "--schema", "row.schema.json", "--json", cwd=tmp_path)
+
+    assert outcome.status == 65, outcome.out
+
+
+@pytest.mark.parametrize(("keyword", "holds"), [("minLength", False), ("maxLength", True)])
+def test_a_length_beyond_any_text_has_a_verdict(tmp_path: Path, keyword: str, holds: bool) -> None:
+    (tmp_path / "row.schema.json").write_text(json.dumps({"properties": {"prompt": {keyword: 10**300}}}))
+    write_jsonl(tmp_path / "log.jsonl", make_rows([0.1, 0.2]))
+
+    outcome = gcsl_data("check", "log.jsonl", "--schema", "row.schema.json", "--json", cwd=tmp_path)
+
+    assert outcome.status == (0 if holds else 1), outcome.out

@@ -409,7 +409,10 @@ def test_groups_of_one_say_nothing_of_the_variance(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("unit", [5e-324, 1e-310, 1e-300, 1e300])
 def test_rewards_of_any_size_have_numbers(tmp_path: Path, unit: float) -> None:
-    write_jsonl(tmp_path / "log.jsonl", [{**row, "prompt": f"p{i % 9}"} for i, row in enumerate(make_rows(k * unit for k in range(1, 60)))])
+    write_jsonl(
+        tmp_path / "log.jsonl",
+        [{**row, "prompt": f"p{i % 9}"} for i, row in enumerate(make_rows(k * unit for k in range(1, 60)))],
+    )
 
     found = stats(tmp_path, "log.jsonl", "--formulation", "sft")
 
@@ -437,7 +440,9 @@ def test_a_selection_of_records_is_not_compared(tmp_path: Path) -> None:
     assert (outcome.status, outcome.json["code"]) == (65, "GD1351")
 
 
-def test_a_terminal_without_columns_and_a_forged_reason_are_harmless(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_terminal_without_columns_and_a_forged_reason_are_harmless(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     expand(folder / "out", folder / "log.jsonl")
     monkeypatch.setenv("COLUMNS", "0")
 
