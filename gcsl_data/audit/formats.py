@@ -11,7 +11,6 @@ from xml.etree import ElementTree
 
 from gcsl_data import __version__
 from gcsl_data.audit.finding import RULES, Finding, Report
-from gcsl_data.errors import without_controls
 
 SARIF_SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # production [2] of XML 1.0
@@ -103,7 +102,7 @@ def _line(report: Report, finding: Finding) -> str:
 
 
 def _xml(text: str) -> str:
-    return "\n".join(without_controls(_NOT_IN_XML.sub("�", line)) for line in text.split("\n"))
+    return _NOT_IN_XML.sub("�", text)
 
 
 def _data(text: str) -> str:
