@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from gcsl_data.audit.contract import check_dataset
 from gcsl_data.dataset import files, renames
 from gcsl_data.dataset.manifest import load
 from gcsl_data.errors import OutputError, WriteError
@@ -87,6 +88,9 @@ def test_a_signal_ends_a_build_at_once_and_leaves_nothing(
         assert build.returncode == status, said
         assert f"{word}; nothing half-written is left" in said
         assert json.loads(out)["code"] == word
+        if (tmp_path / "out").exists():  # the signal came after the last step: then it is whole
+            assert check_dataset(tmp_path / "out") == []
+            shutil.rmtree(tmp_path / "out")
         assert tree(tmp_path) == []
 
 
