@@ -67,6 +67,7 @@ def build(
         files.write_bytes(folder / MANIFEST_NAME, pretty(encode(manifest)))
         if overwrite:
             verified_shards(folder, load(folder), manifest.shards)
+            require_place(out, overwrite=True)  # something may have been put there meanwhile
     return manifest, measured
 
 

@@ -4,12 +4,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from gcsl_data.audit.sections.bins import Bins
+from gcsl_data.audit.sections.contradictions import Contradictions
 from gcsl_data.audit.sections.drift import PARTS, Drift
 from gcsl_data.audit.sections.goals import Goals
 from gcsl_data.audit.sections.groups import Groups
 from gcsl_data.audit.sections.rewards import Rewards
 from gcsl_data.audit.sections.sources import Sources
 from gcsl_data.audit.sections.splits import Splits
+from gcsl_data.audit.sections.text import Text
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +45,12 @@ def advice_on(
     groups: Groups,
     sources: Sources,
     splits: Splits,
+    text: Text,
+    contradictions: Contradictions,
     drift: Drift | None,
-    others: Mapping[str, object],
 ) -> tuple[Advice, ...]:
-    """What to look at; `others` are further sections by their names."""
-    sections = {
-        "rewards": rewards,
-        "bins": bins,
-        "goals": goals,
-        "groups": groups,
-        "sources": sources,
-        "splits": splits,
-        **others,
-    }
+    """What to look at."""
+    sections = {"goals": goals, "text": text, "contradictions": contradictions, "groups": groups, "splits": splits}
     return (
         *_counted(rewards, bins, goals),
         *_beyond_limits(sections),
@@ -86,7 +81,7 @@ def _counted(rewards: Rewards, bins: Bins, goals: Goals) -> Iterator[Advice]:
 def _beyond_limits(sections: Mapping[str, object]) -> Iterator[Advice]:
     for number, is_worrying, says in _LIMITS:
         section, name = number.split(".")
-        value = getattr(sections[section], name, None)  # a section may be absent, a number unknown
+        value = getattr(sections[section], name)
         if value is not None and is_worrying(value):
             yield Advice(number, value, says.format(value))
 

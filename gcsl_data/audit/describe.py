@@ -9,11 +9,10 @@ from gcsl_data.audit.stats import Stats, stats_of
 from gcsl_data.audit.subject import Subject, subject_of_dataset, subject_of_log
 from gcsl_data.audit.summary import Summary, summary_of
 from gcsl_data.audit.sweep import SweepRow, counts_of, require_choice, sweep_bins
-from gcsl_data.dataset.find import newest_dataset
-from gcsl_data.dataset.manifest import MANIFEST_NAME, load
-from gcsl_data.dataset.shards import DATA_FOLDER
+from gcsl_data.dataset.find import is_dataset, newest_dataset, require_settled
+from gcsl_data.dataset.manifest import load
 from gcsl_data.engines.local import LocalEngine
-from gcsl_data.errors import UsageError, reading
+from gcsl_data.errors import UsageError
 from gcsl_data.extremes import Extremes, extremes
 from gcsl_data.ingest.inputs import find_logs
 from gcsl_data.measure import measure
@@ -44,16 +43,9 @@ def named(
     Raises UsageError (2) for settings beside a dataset.
     """
     found = list(paths) or [str(newest_dataset(Path.cwd()))]
-    if not _is_dataset(found) or (against is not None and not _is_dataset([against])):
+    if not is_dataset(found) or (against is not None and not is_dataset([against])):
         return found, resolve(flags=flags, file=file, preset=preset)[0]
-    if not any((Path(found[0]) / name).exists() for name in (MANIFEST_NAME, DATA_FOLDER)):
-        raise UsageError(
-            "GD0276",
-            f"{found[0]} is a folder without a manifest.json, so no dataset; for logs name its files, quoted: "
-            f"'{found[0].rstrip('/')}/*.jsonl'",
-        )
-    if file or preset or any(value is not None for value in flags.values()):
-        raise UsageError("GD0210", "a dataset's recipe is settled; flags like --bins are for logs")
+    require_settled(found[0], has_settings=bool(file or preset) or any(value is not None for value in flags.values()))
     return found, None
 
 
@@ -72,16 +64,16 @@ def describe(
     `on_step` hears what is done now.
     """
     counts = () if sweep is None else counts_of(sweep)
-    is_dataset = _is_dataset(paths)
-    if is_dataset and counts:
+    is_folder = is_dataset(paths)
+    if is_folder and counts:
         raise UsageError(
             "GD0275", "--sweep-bins is for logs: a dataset's bins are settled; name the log it was made of"
         )
-    looked = _of_dataset(paths[0], on_step) if is_dataset else _of_logs(paths, recipe or Recipe(), counts, on_step)
+    looked = _of_dataset(paths[0], on_step) if is_folder else _of_logs(paths, recipe or Recipe(), counts, on_step)
     reference = None
     if against is not None:
-        is_dataset = _is_dataset([against])
-        other = _of_dataset(against, on_step) if is_dataset else _of_logs([against], recipe or Recipe(), (), on_step)
+        is_other = is_dataset([against])
+        other = _of_dataset(against, on_step) if is_other else _of_logs([against], recipe or Recipe(), (), on_step)
         reference = (against, other.subject)
     on_step("computing the sections")
     name, subject = ", ".join(paths), looked.subject
@@ -97,11 +89,6 @@ class _Looked:
     warnings: tuple[str, ...] = ()
     extremes: Extremes | None = None
     sweep: tuple[SweepRow, ...] = ()
-
-
-def _is_dataset(paths: Sequence[str]) -> bool:
-    with reading(paths[0]):
-        return len(paths) == 1 and Path(paths[0]).is_dir()
 
 
 def _of_dataset(path: str, on_step: OnStep) -> _Looked:

@@ -33,12 +33,10 @@ class ShownLevel:
 def shown_levels(subject: Subject) -> tuple[ShownLevel, ...]:
     """The first five of the best and of the worst records of each level, highest level first; one more look fetches their
     texts."""
-    chosen = pl.concat([frame for _, frames in _chosen(subject.facts) for frame in frames])
+    levels = [*_chosen(subject.facts)]
+    chosen = pl.concat([frame for _, frames in levels for frame in frames])
     texts = {tuple(row[:3]): row[3:] for row in subject.texts(chosen).select(*PLACE, "prompt", "response").iter_rows()}
-    return tuple(
-        ShownLevel(level, _records(best, texts), _records(worst, texts))
-        for level, (best, worst) in _chosen(subject.facts)
-    )
+    return tuple(ShownLevel(level, _records(best, texts), _records(worst, texts)) for level, (best, worst) in levels)
 
 
 def _chosen(facts: pl.DataFrame) -> Iterator[tuple[int | None, tuple[pl.DataFrame, pl.DataFrame]]]:

@@ -103,7 +103,8 @@ def stats_of(
         sources=stats.sources,
         splits=stats.splits,
         drift=stats.drift,
-        others={"text": stats.text, "contradictions": stats.contradictions},
+        text=stats.text,
+        contradictions=stats.contradictions,
     )
     return replace(stats, advice=advice)
 

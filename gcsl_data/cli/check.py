@@ -115,22 +115,20 @@ def _report(
     tokenizer: str | None,
 ) -> "Report":
     from gcsl_data.cli import _show
-    from gcsl_data.dataset.find import newest_dataset
+    from gcsl_data.dataset.find import is_dataset, newest_dataset, require_settled
     from gcsl_data.engines.local import LocalEngine
-    from gcsl_data.errors import UsageError, reading
+    from gcsl_data.errors import UsageError
     from gcsl_data.ingest.inputs import find_logs
     from gcsl_data.recipe import resolve
 
     if not paths:
         paths = [str(newest_dataset(Path.cwd()))]
-    with reading(paths[0]):
-        is_dataset = len(paths) == 1 and Path(paths[0]).is_dir()
-    if is_dataset:
+    if is_dataset(paths):
         if schema:
             raise UsageError("GD0297", "--schema is for logs; the rows of a dataset are held to its manifest")
-        is_for_other = against is not None and not Path(against).is_dir()
-        if not is_for_other and (preset or any(value is not None for value in flags.values())):
-            raise UsageError("GD0210", "a dataset's recipe is settled; flags like --bins are for logs")
+        is_for_other = against is not None and not is_dataset([against])
+        has_settings = bool(preset) or any(value is not None for value in flags.values())
+        require_settled(paths[0], has_settings=has_settings and not is_for_other)
         from gcsl_data.audit.check_folder import check_folder
         from gcsl_data.audit.check_folder import write_extract as write_rows
 

@@ -40,10 +40,13 @@ class Outputs:
 
     def write(self, stats: Stats, subject: Subject) -> tuple[Path, ...]:
         """Writes what was asked for, with the records of `subject`, and says where it is."""
+        made: dict[Path, bytes] = {}
         if self.html:
-            self._write(self.html, report_html(stats, shown_levels(subject)).encode())
+            made[self.html] = report_html(stats, shown_levels(subject)).encode()
         if self.plot:
-            self._write(self.plot, plotted(stats, self.plot))
+            made[self.plot] = plotted(stats, self.plot)
+        for path, content in made.items():  # both, or what cannot be drawn leaves neither
+            self._write(path, content)
         return self._paths
 
     @property
