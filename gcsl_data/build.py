@@ -9,7 +9,6 @@ from importlib.metadata import version
 from pathlib import Path
 
 import polars as pl
-import pyarrow as pa
 import tomli_w
 
 from gcsl_data import __version__
@@ -26,16 +25,16 @@ from gcsl_data.dataset.manifest import (
     load,
     template_file,
 )
-from gcsl_data.dataset.shards import DATA_FOLDER, ShardWriter, arrow_schema, manifest_columns
+from gcsl_data.dataset.shards import DATA_FOLDER, manifest_columns, number_shards
 from gcsl_data.dataset.verified import verified_shards
 from gcsl_data.engines import Engine
 from gcsl_data.errors import DataError, OutputError, shown
-from gcsl_data.fit import Fit
 from gcsl_data.ingest.rejects import reject_lines
 from gcsl_data.measure import Measured, measure
 from gcsl_data.plan import Plan
 from gcsl_data.recipe import portable
 from gcsl_data.settle import settle
+from gcsl_data.writing import schema_of
 
 OnRows = Callable[[int, int], None]
 _OURS = {MANIFEST_NAME, SIDE_FOLDER, DATA_FOLDER, CARD_NAME}  # what stands in a dataset's folder
@@ -109,37 +108,23 @@ def _require_examples(measured: Measured) -> None:
 def _write_examples(
     plan: Plan, engine: Engine, measured: Measured, folder: Path, on_rows: OnRows | None
 ) -> tuple[Shard, ...]:
-    output = plan.recipe.output
-    schema = _schema(plan, measured.fit)
-    writers = {name: ShardWriter(folder, name, schema, shard_bytes=output.shard_bytes) for name in plan.splits}
     total = sum(split.examples for split in measured.splits)
     done = 0
 
-    def write(piece: pl.DataFrame) -> None:
+    def count(rows: int) -> None:
         nonlocal done
-        for name, writer in writers.items():
-            writer.write(piece.filter(pl.col("split") == name).drop("split"))
-        done += piece.height
+        done += rows
         if on_rows:
             on_rows(done, total)
 
-    try:
-        engine.sink(plan.examples(measured.fit, measured.texts), write)
-        shards = tuple(shard for writer in writers.values() for shard in writer.close())
-    finally:
-        for writer in writers.values():
-            writer.abandon()
+    written = engine.write(plan, measured.fit, measured.texts, plan.fragments, folder, count)
     assert done == total, f"wrote {done} examples where the count promised {total}"
-    return shards
-
-
-def _schema(plan: Plan, fit: Fit) -> pa.Schema:
-    return arrow_schema(plan.recipe.output.format, plan.carried(fit), kind=plan.formulation.kind)
+    return number_shards(folder, written, plan.splits, schema_of(plan, measured.fit))
 
 
 def _manifest(plan: Plan, measured: Measured, shards: tuple[Shard, ...]) -> Manifest:
     recipe = plan.recipe
-    columns = manifest_columns(_schema(plan, measured.fit))
+    columns = manifest_columns(schema_of(plan, measured.fit))
     return Manifest(
         format_version=FORMAT_VERSION,
         dataset_id="",

@@ -177,6 +177,11 @@ def write_bytes(path: Path, content: bytes) -> None:
         fsync(file)
 
 
+def rename(path: Path, target: Path) -> None:
+    """Renames a file of ours within a staging folder, which is made durable as a whole."""
+    path.rename(target)
+
+
 def fsync(file: BinaryIO) -> None:
     """What was written to `file` is on the disk when this returns."""
     file.flush()
