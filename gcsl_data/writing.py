@@ -27,17 +27,19 @@ def write_fragments(
     folder: Path,
     sink: Sink,
     *,
-    on_rows: Callable[[int], None] = lambda _: None,
-) -> tuple[FragmentShards, ...]:
-    """Writes the examples of `fragments` (ascending) as shards in `folder`; `on_rows` hears how many came.
+    on_rows: Callable[[int], None],
+    on_done: Callable[[FragmentShards], None],
+) -> None:
+    """Writes the examples of `fragments` (ascending) as shards in `folder`.
+
+    `on_rows` hears how many came, `on_done` of each fragment that is on the disk.
 
     All fragments are one pass over the logs, in which each ends where the next one begins; some are a pass each. `sink` hands
     the rows of a frame to a function, in order.
     """
     if not fragments:
-        return ()
+        return
     schema = schema_of(plan, fit)
-    done: list[FragmentShards] = []
     passes = [(plan, fragments)]
     if len(fragments) < len(plan.fragments):
         passes = [(plan.of(fragment), [fragment]) for fragment in fragments]
@@ -48,7 +50,7 @@ def write_fragments(
             plan.splits,
             shard_bytes=plan.recipe.output.shard_bytes,
             fragments=[fragment.index for fragment in covered],
-            on_done=done.append,
+            on_done=on_done,
         )
 
         def write(piece: pl.DataFrame, writer: FragmentWriter = writer) -> None:
@@ -60,4 +62,3 @@ def write_fragments(
             writer.close()
         finally:
             writer.abandon()
-    return tuple(done)

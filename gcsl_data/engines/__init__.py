@@ -31,9 +31,10 @@ class Engine(Protocol):
         fragments: Sequence[Fragment],
         folder: Path,
         on_rows: Callable[[int], None],
-    ) -> Sequence[FragmentShards]:
+        on_done: Callable[[FragmentShards], None],
+    ) -> None:
         """The examples of these fragments as shards in `folder`: the second look at the texts.
 
-        `on_rows` hears how many came.
+        `on_rows` hears how many came, `on_done` of each fragment that is on the disk.
         """
         ...

@@ -71,9 +71,10 @@ class LocalEngine:
         fragments: Sequence[Fragment],
         folder: Path,
         on_rows: Callable[[int], None],
-    ) -> Sequence[FragmentShards]:
+        on_done: Callable[[FragmentShards], None],
+    ) -> None:
         """Raises DataError (65) when a log cannot be decoded, OSError when the disk refuses."""
-        return write_fragments(plan, fit, texts, fragments, folder, self.sink, on_rows=on_rows)
+        write_fragments(plan, fit, texts, fragments, folder, self.sink, on_rows=on_rows, on_done=on_done)
 
     def sink(self, frame: pl.LazyFrame, write: Callable[[pl.DataFrame], None]) -> None:
         """Hands all rows to `write`, in plan order, in pieces of any size; waits for each before it makes many more.

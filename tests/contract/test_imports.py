@@ -46,13 +46,14 @@ stages.labels stages.leaks stages.wording stages.facts
 census stages.hygiene stages.render stages reading dataset.shards
 stages.builders.rows
 plan inference
-writing
+writing dataset.finished
 engines
 engines.local extremes
 settle tally
 measure dataset.card dataset.find schemas
 dataset.verified
 build records log_schema
+parts
 dataset.export
 audit.phrases audit.built_rows audit.split_rows audit.subject audit.sweep audit.finding audit.gates audit.row_schema
 audit.schema_pattern
