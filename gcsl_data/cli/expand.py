@@ -1,7 +1,7 @@
 """gcsl-data expand: logs in, a dataset out."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -24,6 +24,9 @@ def expand(
         str | None,
         typer.Option("--shard", metavar="I/N", help="Write the share of job I of N; `gcsl-data merge OUT` joins them."),
     ] = None,
+    engine: Annotated[
+        Literal["local", "ray"], typer.Option("--engine", help="This process, or a Ray cluster (extra ray). (local)")
+    ] = "local",
     preset: Preset = None,
     recipe: RecipeFile = None,
     print_recipe: Annotated[
@@ -44,7 +47,7 @@ def expand(
     from gcsl_data.cli import _show, _show_stats
     from gcsl_data.cli._run import telling_what_is_kept
     from gcsl_data.dataset.decode import encode
-    from gcsl_data.engines.local import LocalEngine
+    from gcsl_data.engines.registry import engine_of
     from gcsl_data.errors import UsageError
     from gcsl_data.ingest.inputs import find_logs
     from gcsl_data.parts import build_part, require_place_for_parts, share_of
@@ -66,14 +69,14 @@ def expand(
     for origin in dict.fromkeys(template.origin for template in plan.templates.values()):
         _show.say(f"template: {origin}")
     doubts = lint_used(plan.templates.values())
-    engine = LocalEngine(found)
+    runs = engine_of(engine, found)
     with _show.progress(progress, "writing examples") as on_rows, telling_what_is_kept():
         if share:
-            part, promised = build_part(plan, engine, target, share, resume=resume, on_rows=on_rows)
+            part, promised = build_part(plan, runs, target, share, resume=resume, on_rows=on_rows)
             manifest, measured = part.manifest, promised.measured
         else:
             part = None
-            manifest, measured = build(plan, engine, target, overwrite=overwrite, resume=resume, on_rows=on_rows)
+            manifest, measured = build(plan, runs, target, overwrite=overwrite, resume=resume, on_rows=on_rows)
     warnings = [*measured.warnings, *doubts]
     for warning in warnings:
         _show.say(f"warning: {warning}")
