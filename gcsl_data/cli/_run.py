@@ -102,7 +102,7 @@ def _stopped(received: Sequence[int], as_json: bool) -> int:
     how, status = ("terminated", TERMINATED) if is_terminated else ("interrupted", INTERRUPTED)
     if as_json:
         _tell(json.dumps({"ok": False, "exit_code": status, "code": how, "message": how}), sys.stdout)
-    _tell(f"{how}; nothing half-written is left", sys.stderr)
+    _tell(f"{how}; nothing half-written is left here", sys.stderr)
     return status
 
 
