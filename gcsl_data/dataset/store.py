@@ -4,6 +4,7 @@ The library behind it is obstore, which has what pyarrow's file systems lack: a 
 """
 
 import asyncio
+import concurrent.futures
 import os
 import re
 import threading
@@ -23,7 +24,9 @@ T = TypeVar("T")
 SCHEMES = ("s3", "gs", "az")
 _BUCKET = re.compile(r"[A-Za-z0-9$][A-Za-z0-9._-]*", re.ASCII)
 _A_REQUEST = timedelta(minutes=5)  # a part goes out in that time over any line worth using
-_METADATA = ("169.254.169.254", "metadata.google.internal")  # whom a machine of a cloud asks for its own credentials
+_LOOKS = 0.1  # seconds between two looks whether a signal has come
+# Whom a machine of a cloud asks for its own credentials.
+_METADATA = re.compile(r"/latest/(api/token|meta-data)|computeMetadata|metadata/identity")
 
 
 def is_uri(name: str) -> bool:
@@ -151,7 +154,7 @@ def _meant(text: str, place: Place) -> GcslError:
     """What a failed request means for whoever asked for the dataset."""
     found = re.search(r"status code: (\d{3})", text)
     status, reason = int(found[1]) if found else None, _reason(text)
-    if any(address in text for address in _METADATA):
+    if _METADATA.search(text):
         return OutputError(
             "GD7311", f"{place.uri}: no credentials are in the environment, and this machine has none ({reason})"
         )
@@ -185,6 +188,8 @@ def wait_for(work: Coroutine[Any, Any, T]) -> T:
     thread.start()
     future = asyncio.run_coroutine_threadsafe(work, loop)
     try:
+        while not concurrent.futures.wait([future], timeout=_LOOKS).done:
+            pass  # a handler of Polars' for SIGINT makes waits go on, so a wait without an end would not hear of it
         return future.result()
     except BaseException:
         future.cancel()
