@@ -20,6 +20,13 @@ def expand(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the dataset that stands there, when the new one is whole.")
     ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where an interrupted run of the same command stopped.")
+    ] = False,
+    shard: Annotated[
+        str | None,
+        typer.Option("--shard", metavar="I/N", help="Write the share of job I of N; `gcsl-data merge OUT` joins them."),
+    ] = None,
     preset: Preset = None,
     recipe: RecipeFile = None,
     print_recipe: Annotated[
@@ -38,12 +45,15 @@ def expand(
     from gcsl_data.audit.template_lint import lint_used
     from gcsl_data.build import build, require_place
     from gcsl_data.cli import _show, _show_stats
+    from gcsl_data.cli._run import telling_what_is_kept
     from gcsl_data.cli._upload import require_vacant, send
     from gcsl_data.dataset.decode import encode
     from gcsl_data.dataset.store import is_uri
     from gcsl_data.dataset.upload import staging
     from gcsl_data.engines.local import LocalEngine
+    from gcsl_data.errors import UsageError
     from gcsl_data.ingest.inputs import find_logs
+    from gcsl_data.parts import build_part, require_place_for_parts, share_of
     from gcsl_data.plan import make_plan
     from gcsl_data.recipe import resolve, settings
 
@@ -51,19 +61,29 @@ def expand(
     if print_recipe:
         _show.show_settings(settings(resolved), origins, as_json=json)
         return
-    uri = require_vacant(out, overwrite=overwrite) if out is not None and is_uri(out) else None
+    for_folders = {"--overwrite": overwrite, "--resume": resume, "--shard": shard}
+    uri = require_vacant(out, for_folders) if out is not None and is_uri(out) else None
     found = find_logs(logs, resolved.shape)
     target = Path(f"{found[0].path.stem}-gcsl" if out is None else out)
+    share = share_of(shard) if shard else None
+    if share and overwrite:
+        raise UsageError("GD0304", "--overwrite goes with a whole dataset, not with --shard; give a new --out")
     if not uri:
-        require_place(target, overwrite=overwrite)
+        require_place_for_parts(target) if share else require_place(target, overwrite=overwrite)
     plan = make_plan(found, resolved)
     _show.say_notes(plan.notes)
     for origin in dict.fromkeys(template.origin for template in plan.templates.values()):
         _show.say(f"template: {origin}")
     doubts = lint_used(plan.templates.values())
-    with staging(uri) if uri else nullcontext(target) as folder:
+    engine = LocalEngine(found)
+    with telling_what_is_kept(), staging(uri) if uri else nullcontext(target) as folder:
         with _show.progress(progress, "writing examples") as on_rows:
-            manifest, measured = build(plan, LocalEngine(found), folder, overwrite=overwrite, on_rows=on_rows)
+            if share:
+                part, promised = build_part(plan, engine, folder, share, resume=resume, on_rows=on_rows)
+                manifest, measured = part.manifest, promised.measured
+            else:
+                part = None
+                manifest, measured = build(plan, engine, folder, overwrite=overwrite, resume=resume, on_rows=on_rows)
         if uri:
             send(folder, uri, progress)
     warnings = [*measured.warnings, *doubts]
@@ -72,7 +92,10 @@ def expand(
     place = uri or str(target)
     summary = summary_of(manifest, place, manifest.formulation)
     if json:
-        _show.print_json({"output": place, "warnings": warnings, **encode(summary)})
+        wrote = {"part": {"number": part.number, "jobs": part.jobs, "examples": part.rows}} if part else {}
+        _show.print_json({"output": place, "warnings": warnings, **wrote, **encode(summary)})
         return
     _show_stats.say_expanded(summary)
+    if part:
+        _show.say(f"part {part.number} of {part.jobs}: {part.rows} examples; with all parts: gcsl-data merge {place}")
     print(place)

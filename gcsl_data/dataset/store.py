@@ -156,17 +156,17 @@ def _meant(text: str, place: Place) -> GcslError:
     status, reason = int(found[1]) if found else None, _reason(text)
     if _METADATA.search(text):
         return OutputError(
-            "GD7311", f"{place.uri}: no credentials are in the environment, and this machine has none ({reason})"
+            "GD7331", f"{place.uri}: no credentials are in the environment, and this machine has none ({reason})"
         )
     if status in (401, 403):
         return OutputError(
-            "GD7312",
+            "GD7332",
             f"{place.uri}: the store refuses ({reason}); check the credentials in the environment, and that they may list, "
             "read and write there",
         )
     if status == 404:
         return OutputError(
-            "GD7313", f"{place.uri}: no such bucket ({reason}); make it first, or correct the name or the endpoint"
+            "GD7333", f"{place.uri}: no such bucket ({reason}); make it first, or correct the name or the endpoint"
         )
     return WriteError(
         "GD7405", f"{place.uri}: the store does not take it ({reason}); run the same command again when it does"

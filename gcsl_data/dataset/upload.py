@@ -54,8 +54,13 @@ def staging(uri: str) -> Iterator[Path]:
     parent = Path(tempfile.gettempdir())
     remove_abandoned(parent, _STAGING)
     folder, lock = new_locked_folder(parent, _STAGING, mode=0o700)
+    place = folder / "dataset"
     try:
-        yield folder / "dataset"
+        yield place
+    except KeyboardInterrupt:
+        if place.exists():
+            raise
+        raise KeyboardInterrupt from None  # what an interrupted build says it keeps goes away with this folder
     except WriteError as error:
         if str(folder) not in error.message:
             raise
@@ -83,7 +88,7 @@ def upload(folder: str | os.PathLike[str], uri: str, *, on_files: OnFiles | None
     """Puts the finished dataset of `folder` at `uri` (`s3://bucket/prefix`); `on_files(done, total)` hears of progress.
 
     Raises what `load`, `verified_shard` and `require_vacant` raise; OutputError (73) also when another dataset is on its way
-    to the same place, WriteError (74) when what arrived is not what was sent.
+    to the same place, WriteError (74) when what arrived is not what was sent. A KeyboardInterrupt says what it leaves.
     """
     place, root = place_of(uri), Path(folder)
     client, manifest = open_store(place), load(root)
@@ -93,8 +98,12 @@ def upload(folder: str | os.PathLike[str], uri: str, *, on_files: OnFiles | None
     content = (root / MANIFEST_NAME).read_bytes()
     claim = {"dataset_id": manifest.dataset_id, "manifest_sha256": hashlib.sha256(content).hexdigest()}
     names = tuple(name for name in files if name not in (MANIFEST_NAME, CLAIM_NAME))
-    with answering(place):
-        wait_for(_upload(client, place, _Dataset(root, names, content, pretty(claim)), on_files))
+    try:
+        with answering(place):
+            wait_for(_upload(client, place, _Dataset(root, names, content, pretty(claim)), on_files))
+    except KeyboardInterrupt:
+        left = f"objects without a manifest are left at {place.uri}: the same command goes on there, or remove them"
+        raise KeyboardInterrupt(left) from None
 
 
 async def _upload(client: Any, place: Place, dataset: _Dataset, on_files: OnFiles | None) -> None:
@@ -121,7 +130,7 @@ async def _is_begun(client: Any, place: Place) -> bool:
         raise _exists(place)
     if await _read(client, CLAIM_NAME) is None:
         raise OutputError(
-            "GD7314", f"{place.uri} holds {shown(first)} and no dataset; choose a prefix where nothing is, or remove it"
+            "GD7334", f"{place.uri} holds {shown(first)} and no dataset; choose a prefix where nothing is, or remove it"
         )
     return True
 
@@ -131,7 +140,7 @@ async def _claim(client: Any, place: Place, dataset: _Dataset) -> None:
     while True:
         if await _created(client, CLAIM_NAME, dataset.claim) and await _created(client, CLAIM_NAME, dataset.claim):
             raise OutputError(
-                "GD7315",
+                "GD7335",
                 f"{place.uri}: the store took one object twice, where it was to be created only if absent (If-None-Match), "
                 "so two builds could mix there; build into a folder and copy it, the manifest last",
             )
@@ -140,7 +149,7 @@ async def _claim(client: Any, place: Place, dataset: _Dataset) -> None:
             return
         if found is not None:
             raise OutputError(
-                "GD7316",
+                "GD7336",
                 f"{place.uri} is claimed by the build of another dataset, which is at work or died; choose another prefix, "
                 "or remove everything below this one when nobody writes there",
             )
@@ -245,4 +254,4 @@ async def _unclaim(client: Any) -> None:
 
 
 def _exists(place: Place) -> OutputError:
-    return OutputError("GD7317", f"{place.uri} holds a dataset; choose another prefix, or remove everything below it")
+    return OutputError("GD7337", f"{place.uri} holds a dataset; choose another prefix, or remove everything below it")

@@ -75,11 +75,19 @@ def test_what_is_no_place_is_a_usage_error(folder: Path, uri: str, code: str) ->
 
 
 @pytest.mark.usefixtures("proxy")
-def test_overwrite_is_for_folders(folder: Path) -> None:
-    outcome = gcsl_data("expand", "log.jsonl", "-o", f"s3://{BUCKET}/over", "--overwrite", "--json", cwd=folder)
+@pytest.mark.parametrize(
+    ("flags", "code", "words"),
+    [
+        (("--overwrite",), "GD0257", "remove this one first"),
+        (("--resume",), "GD0258", "--resume is for folders"),
+        (("--shard", "1/2"), "GD0258", "--shard is for folders"),
+    ],
+)
+def test_what_needs_a_folder_is_a_usage_error(folder: Path, flags: tuple[str, ...], code: str, words: str) -> None:
+    outcome = gcsl_data("expand", "log.jsonl", "-o", f"s3://{BUCKET}/over", *flags, "--json", cwd=folder)
 
-    assert (outcome.status, outcome.json["code"]) == (2, "GD0257")
-    assert "remove this one first" in outcome.json["message"]
+    assert (outcome.status, outcome.json["code"]) == (2, code)
+    assert words in outcome.json["message"]
 
 
 @pytest.mark.usefixtures("proxy")
@@ -125,7 +133,7 @@ def test_without_obstore_the_error_names_the_extra(folder: Path, monkeypatch: py
 def test_a_bucket_that_is_not_there_is_exit_73(folder: Path) -> None:
     outcome = gcsl_data("expand", "no-such-log.jsonl", "-o", "s3://no-such-bucket/x", "--json", cwd=folder)
 
-    assert (outcome.status, outcome.json["code"]) == (73, "GD7313")
+    assert (outcome.status, outcome.json["code"]) == (73, "GD7333")
     assert "NoSuchBucket" in outcome.json["message"]
     assert "make it first" in outcome.json["message"]
 
@@ -149,7 +157,7 @@ def test_wrong_credentials_are_exit_73_and_not_told(folder: Path, monkeypatch: p
 
     outcome = gcsl_data("expand", "no-such-log.jsonl", "-o", f"s3://{BUCKET}/x", "--json", cwd=folder)
 
-    assert (outcome.status, outcome.json["code"]) == (73, "GD7312")
+    assert (outcome.status, outcome.json["code"]) == (73, "GD7332")
     assert len(outcome.errors) == 1
     assert "hush" not in outcome.out + outcome.err
 
@@ -159,7 +167,7 @@ def test_who_may_look_and_not_write_is_told_so(folder: Path, proxy: Proxy, serve
 
     outcome = gcsl_data("expand", "log.jsonl", "-o", f"s3://{BUCKET}/denied", "--json", cwd=folder)
 
-    assert (outcome.status, outcome.json["code"]) == (73, "GD7312")
+    assert (outcome.status, outcome.json["code"]) == (73, "GD7332")
     assert "AccessDenied: Access Denied" in outcome.json["message"]
     assert keys_below(bucket_client(server), "denied") == []
 
@@ -183,7 +191,7 @@ def test_no_credentials_at_all_is_exit_73(folder: Path, monkeypatch: pytest.Monk
 
     outcome = gcsl_data("expand", "log.jsonl", "-o", "s3://bucket/x", "--json", cwd=folder)
 
-    assert (outcome.status, outcome.json["code"]) == (73, "GD7311")
+    assert (outcome.status, outcome.json["code"]) == (73, "GD7331")
 
 
 def test_a_store_that_is_not_there_is_exit_74(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -227,23 +235,26 @@ def test_a_profile_that_cannot_be_read_is_a_usage_error(folder: Path, monkeypatc
 
 
 LIMITED = """
-import resource
-resource.setrlimit(resource.RLIMIT_FSIZE, (40_000,) * 2)
+import resource, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv.pop(1)),) * 2)
 from gcsl_data.cli import main
 main()
 """
 
 
 @pytest.mark.usefixtures("proxy")
+@pytest.mark.parametrize(
+    ("limit", "code"), [(10_000, "GD7403"), (400_000, "GD7406")]
+)  # what is noted down; the dataset
 def test_no_room_to_make_it_first_is_exit_74_and_names_tmpdir(
-    folder: Path, server: str, monkeypatch: pytest.MonkeyPatch
+    folder: Path, server: str, monkeypatch: pytest.MonkeyPatch, limit: int, code: str
 ) -> None:
-    write_jsonl(folder / "log.jsonl", make_rows([i / 5000 for i in range(5000)]))
+    write_jsonl(folder / "log.jsonl", [{**row, "response": "word " * 100} for row in make_rows(range(3000))])
     (folder / "tmp").mkdir()
     monkeypatch.setenv("TMPDIR", str(folder / "tmp"))
 
     done = subprocess.run(
-        [sys.executable, "-c", LIMITED, "expand", "log.jsonl", "-o", f"s3://{BUCKET}/room", "--json"],
+        [sys.executable, "-c", LIMITED, str(limit), "expand", "log.jsonl", "-o", f"s3://{BUCKET}/room", "--json"],
         cwd=folder,
         capture_output=True,
         check=False,
@@ -251,7 +262,7 @@ def test_no_room_to_make_it_first_is_exit_74_and_names_tmpdir(
 
     assert done.returncode == 74, done.stderr
     found = json.loads(done.stdout)
-    assert found["code"] == "GD7406"
+    assert found["code"] == code
     assert "or set TMPDIR" in found["message"]
     assert tree(folder) == ["log.jsonl", "tmp"]
     assert keys_below(bucket_client(server), "room") == []

@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -104,7 +105,7 @@ def test_what_is_there_is_what_a_local_build_leaves(folder: Path, proxy: Proxy, 
     assert f"uploading to s3://{BUCKET}/{prefix}: {files} of {files} files" in outcome.err
     puts = [request.path.split(f"{prefix}/")[1] for request in proxy.seen if request.method == "PUT"]
     assert (puts[0], puts[-1]) == (CLAIM_NAME, "manifest.json")
-    assert tree(folder.parent / "tmp") == []
+    assert not [*(folder.parent / "tmp").glob("gcsl-upload-*")]
 
 
 def test_python_does_the_same_in_two_lines(folder: Path, proxy: Proxy, client: Any, prefix: str) -> None:
@@ -161,7 +162,7 @@ def test_a_dataset_there_is_exit_73_before_any_log_is_read(
 
     outcome = run(folder, prefix, "--bins", "3", log="no-such-log.jsonl")
 
-    assert (outcome.status, outcome.json["code"]) == (73, "GD7317")
+    assert (outcome.status, outcome.json["code"]) == (73, "GD7337")
     assert hashes(download(client, prefix, folder / "after")) == before
 
 
@@ -171,7 +172,7 @@ def test_a_prefix_that_holds_something_else_is_exit_73(folder: Path, proxy: Prox
 
     outcome = run(folder, prefix, log="no-such-log.jsonl")
 
-    assert (outcome.status, outcome.json["code"]) == (73, "GD7314")
+    assert (outcome.status, outcome.json["code"]) == (73, "GD7334")
     assert "thesis.tex" in outcome.json["message"]
     assert run(folder, f"{prefix}-besides").status == 0
     assert keys_below(client, prefix) == ["thesis.tex"]
@@ -278,11 +279,11 @@ def test_a_killed_upload_is_no_dataset_and_goes_on(folder: Path, proxy: Proxy, c
 
     assert CLAIM_NAME in left
     assert "manifest.json" not in left
-    assert (other.status, other.json["code"]) == (73, "GD7316")
+    assert (other.status, other.json["code"]) == (73, "GD7336")
     assert again.status == 0, again.err
     assert "was begun; it goes on if this build gives the same dataset" in again.err
     assert hashes(download(client, prefix, folder / "there")) == hashes(built_here(folder))
-    assert tree(folder.parent / "tmp") == []
+    assert not [*(folder.parent / "tmp").glob("gcsl-upload-*")]
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -299,8 +300,25 @@ def test_a_signal_cuts_a_long_request_off(
     gate.opened.set()
 
     assert build.returncode == status, said
-    assert f"objects without a manifest are left at s3://{BUCKET}/{prefix}; the same command goes on there" in said
+    assert f"; objects without a manifest are left at s3://{BUCKET}/{prefix}: the same command goes on there" in said
     assert "manifest.json" not in keys_below(client, prefix)
+    assert tree(folder.parent / "tmp") == []
+
+
+def test_a_signal_in_the_build_leaves_nothing_there_or_here(
+    folder: Path, proxy: Proxy, client: Any, prefix: str
+) -> None:
+    write_jsonl(folder / "log.jsonl", make_rows([i % 1000 / 1000 for i in range(60_000)]))
+    build = start(folder, prefix)
+    while not [*(folder.parent / "tmp").glob("*/.dataset*/data/*")] and build.poll() is None:
+        time.sleep(0.002)
+
+    build.send_signal(signal.SIGINT)
+    _, said = build.communicate()
+
+    assert build.returncode == 130, said
+    assert said.splitlines()[-1] == "interrupted; nothing half-written is left"
+    assert keys_below(client, prefix) == []
     assert tree(folder.parent / "tmp") == []
 
 
@@ -398,5 +416,5 @@ def test_a_store_without_conditional_puts_is_refused(folder: Path, proxy: Proxy,
 
     outcome = run(folder, prefix)
 
-    assert (outcome.status, outcome.json["code"]) == (73, "GD7315")
+    assert (outcome.status, outcome.json["code"]) == (73, "GD7335")
     assert keys_below(client, prefix) == [CLAIM_NAME]
