@@ -149,9 +149,9 @@ def point_to(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
 
 
-def keys_below(client: Any, prefix: str) -> list[str]:
+def keys_below(client: Any, prefix: str, *, bucket: str = BUCKET) -> list[str]:
     """The objects of a prefix, their names relative to it."""
-    pages = client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=f"{prefix}/")
+    pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{prefix}/")
     return sorted(found["Key"].removeprefix(f"{prefix}/") for page in pages for found in page.get("Contents", []))
 
 
