@@ -138,7 +138,8 @@ async def _is_begun(client: Any, place: Place) -> bool:
 async def _claim(client: Any, place: Place, dataset: _Dataset) -> None:
     """Makes the prefix ours. Raises OutputError (73) when it is another dataset's, or the store has no conditional put."""
     while True:
-        if await _created(client, CLAIM_NAME, dataset.claim) and await _created(client, CLAIM_NAME, dataset.claim):
+        took_twice = [await _created(client, CLAIM_NAME, dataset.claim) for _ in range(2)] == [True, True]
+        if took_twice and not await _is_done(client, place, dataset):  # who was done may have removed it in between
             raise OutputError(
                 "GD7335",
                 f"{place.uri}: the store took one object twice, where it was to be created only if absent (If-None-Match), "
