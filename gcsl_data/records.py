@@ -21,6 +21,7 @@ from gcsl_data.extremes import Extremes, extremes
 from gcsl_data.fit import Direction
 from gcsl_data.fragments import undivided
 from gcsl_data.ingest.inputs import ASPECTS_KEY, DIRECTION_KEY, RECORDS_KEY, RECORDS_VERSION, Log
+from gcsl_data.ingest.plain import temporary_folder
 from gcsl_data.ingest.recognise import SUFFIXES
 from gcsl_data.ingest.rejects import reject_lines
 from gcsl_data.plan import taken
@@ -68,7 +69,7 @@ def write_records(
     names = [*(column.name for column in RECORD), *timed, *graded, *recipe.record.keep]
     rewards = ["reward", *graded]
     to_put_down = facts_of(flagged, rewards, leak_patterns())
-    facts = engine.spill(to_put_down) if has_verdicts(recipe.checks) else None
+    facts = engine.spill(to_put_down, temporary_folder() / "facts.parquet") if has_verdicts(recipe.checks) else None
     steps = verdicts_of(facts, rewards, recipe.checks, engine)
     records = reduce(taken, steps, flagged).filter(pl.col("reject").is_null()).select(names)
     with files.staged_file(out, overwrite=overwrite) as target:

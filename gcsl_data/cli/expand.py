@@ -2,7 +2,7 @@
 
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -27,6 +27,9 @@ def expand(
         str | None,
         typer.Option("--shard", metavar="I/N", help="Write the share of job I of N; `gcsl-data merge OUT` joins them."),
     ] = None,
+    engine: Annotated[
+        Literal["local", "ray"], typer.Option("--engine", help="This process, or a Ray cluster (extra ray). (local)")
+    ] = "local",
     preset: Preset = None,
     recipe: RecipeFile = None,
     print_recipe: Annotated[
@@ -50,7 +53,7 @@ def expand(
     from gcsl_data.dataset.decode import encode
     from gcsl_data.dataset.store import is_uri
     from gcsl_data.dataset.upload import staging
-    from gcsl_data.engines.local import LocalEngine
+    from gcsl_data.engines.registry import engine_of
     from gcsl_data.errors import UsageError
     from gcsl_data.ingest.inputs import find_logs
     from gcsl_data.parts import build_part, require_place_for_parts, share_of
@@ -75,15 +78,15 @@ def expand(
     for origin in dict.fromkeys(template.origin for template in plan.templates.values()):
         _show.say(f"template: {origin}")
     doubts = lint_used(plan.templates.values())
-    engine = LocalEngine(found)
+    runs = engine_of(engine, found)
     with telling_what_is_kept(), staging(uri) if uri else nullcontext(target) as folder:
         with _show.progress(progress, "writing examples") as on_rows:
             if share:
-                part, promised = build_part(plan, engine, folder, share, resume=resume, on_rows=on_rows)
+                part, promised = build_part(plan, runs, folder, share, resume=resume, on_rows=on_rows)
                 manifest, measured = part.manifest, promised.measured
             else:
                 part = None
-                manifest, measured = build(plan, engine, folder, overwrite=overwrite, resume=resume, on_rows=on_rows)
+                manifest, measured = build(plan, runs, folder, overwrite=overwrite, resume=resume, on_rows=on_rows)
         if uri:
             send(folder, uri, progress)
     warnings = [*measured.warnings, *doubts]

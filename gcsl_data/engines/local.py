@@ -33,11 +33,10 @@ class LocalEngine:
 
     def put_down(self, plan: Plan) -> pl.LazyFrame:
         """Raises DataError (65) when a log cannot be decoded, WriteError (74) when there is no room for the facts."""
-        return self.spill(plan.facts_to_put_down())
+        return self.spill(plan.facts_to_put_down(), temporary_folder() / "facts.parquet")
 
-    def spill(self, facts: pl.LazyFrame) -> pl.LazyFrame:
+    def spill(self, facts: pl.LazyFrame, path: Path) -> pl.LazyFrame:
         """Facts, put down in a temporary file. Raises what `put_down` raises."""
-        path = temporary_folder() / "facts.parquet"
         with copying("the facts of the logs"):
             self._collect([_sunk(facts, path)])
         return pl.scan_parquet(path, glob=False)

@@ -50,6 +50,8 @@ plan inference
 writing dataset.finished
 engines
 engines.local extremes
+engines.ray
+engines.registry
 settle tally
 measure dataset.card dataset.find schemas
 dataset.verified
