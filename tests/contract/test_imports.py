@@ -44,12 +44,13 @@ stages.builders.groups stages.builders.weights
 stages.builders.registry
 stages.aspects stages.formulations
 stages.labels stages.leaks stages.wording stages.facts
-census stages.hygiene stages.render stages reading dataset.shards
+stages.hygiene stages.render stages reading dataset.shards
 stages.builders.rows
 plan inference
 writing dataset.finished
 engines
-engines.local extremes
+engines.local census
+extremes
 engines.ray
 engines.registry
 settle tally
