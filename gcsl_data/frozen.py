@@ -64,7 +64,9 @@ def _fit_of_dataset(folder: Path) -> Fit:
     fit = load(folder).fit
     copy = folder / SIDE_FOLDER / FIT_NAME
     if os.path.lexists(copy) and (not copy.is_file() or _parsed(copy) != fit):
-        raise DataError("GD6546", f"{copy} does not say what the manifest says; restore it, or give --fit the file itself")
+        raise DataError(
+            "GD6546", f"{copy} does not say what the manifest says; restore it, or give --fit the file itself"
+        )
     return fit
 
 

@@ -1,20 +1,9 @@
-"""Who reads what of a dataset, and a process that gives mutants to all readers and says what they made of them.
+"""Who looks at which part of a dataset, and what each may make of a mutant."""
 
-A process of its own, because a parser may end it: whoever asks then knows which mutant it was. Run as
-`python -m tests.data.mutant_readers DATASET SCRATCH FIRST LAST [COMMAND]`; one JSON object on each line that is printed.
-"""
-
-import contextlib
-import json
 import shutil
-import signal
-import subprocess
-import sys
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from gcsl_data.audit.check_folder import check_folder
 from gcsl_data.audit.describe import describe
@@ -26,11 +15,8 @@ from gcsl_data.errors import GcslError
 from gcsl_data.frozen import read_fit
 from gcsl_data.inference import asked_goal
 from gcsl_train.shards import read_examples, read_manifest
-
-from .mutants import KINDS, Mutant, make_mutant
-from .support import REPOSITORY, examples, gcsl_data
-
-SECONDS = 60  # a reader that takes longer hangs: the alarm ends the process
+from tests.data.mutants.mutant import Mutant
+from tests.data.support import gcsl_data
 
 # Reader -> the parts of a dataset that it looks at. What is wrong with another part it cannot know, and says nothing of.
 _SHARDS = {"train", "validation"}
@@ -119,7 +105,8 @@ def may_be(reader: str, mutant: Mutant) -> set[str]:
     return refused if touched else {"0"}
 
 
-def _in_process(reader: str, place: Place) -> str:
+def in_process(reader: str, place: Place) -> str:
+    """What a reader makes of a mutant: an exit status, or the name of an exception that should not be."""
     try:
         return READERS[reader](place) or "0"
     except GcslError as error:
@@ -128,9 +115,10 @@ def _in_process(reader: str, place: Place) -> str:
         return f"{type(error).__name__}: {error}"[:300]
 
 
-def _over_the_command_line(reader: str, place: Place) -> str:
+def over_the_command_line(reader: str, place: Place) -> str:
+    """The same for the command, where there is one; and whether it ended with one line and one JSON object."""
     if reader not in COMMANDS:
-        return _in_process(reader, place)
+        return in_process(reader, place)
     done = gcsl_data(*COMMANDS[reader](place), "--json", cwd=place.scratch)
     shutil.rmtree(place.scratch / "out", ignore_errors=True)
     is_error = done.status not in (0, 1)
@@ -139,71 +127,3 @@ def _over_the_command_line(reader: str, place: Place) -> str:
     if reader == "check" and done.status == 0 and done.json["findings"]:
         return "warned"
     return str(done.status)
-
-
-def held(dataset: Path, scratch: Path, number: int, read: Callable[[str, Place], str]) -> tuple[str, dict[str, str]]:
-    """A mutant's kind, and what readers made of it that they may not; in the end nothing of it is left."""
-    place = Place(scratch / f"mutant-{number}", dataset, examples_of(dataset), scratch)
-    kind, mutant = make_mutant(dataset, place.mutant, number)
-    wrong = {}
-    for reader in READERS:
-        signal.alarm(SECONDS)
-        outcome = read(reader, place)
-        signal.alarm(0)
-        if outcome not in (allowed := may_be(reader, mutant)):
-            wrong[reader] = f"{outcome} instead of {' or '.join(sorted(allowed))} ({sorted(mutant.parts)})"
-    shutil.rmtree(place.mutant)
-    for left in scratch.glob("*-elsewhere"):
-        with contextlib.suppress(OSError):
-            left.unlink()
-    return kind, wrong
-
-
-def examples_of(dataset: Path) -> str:
-    """The id of the first example."""
-    if dataset not in _FIRST:
-        _FIRST[dataset] = examples(dataset)[0]["id"]
-    return _FIRST[dataset]
-
-
-_FIRST: dict[Path, str] = {}
-
-
-@dataclass(slots=True)
-class Campaign:
-    """How many mutants there were of each kind, and what was wrong with any of them: number and kind, reader, outcome."""
-
-    kinds: Counter[str] = field(default_factory=Counter)
-    wrong: list[tuple[str, str, str]] = field(default_factory=list)
-
-
-def campaign(dataset: Path, scratch: Path, first: int, last: int, *, command: bool = False) -> Campaign:
-    """Mutants `first` to `last` (not included) in processes of their own; a process that dies is blamed on its mutant."""
-    found = Campaign()
-    while first < last:
-        words = [str(dataset), str(scratch), str(first), str(last), *(["command"] if command else [])]
-        done = subprocess.run(
-            [sys.executable, "-m", "tests.data.mutant_readers", *words], cwd=REPOSITORY, capture_output=True, check=False
-        )
-        for line in done.stdout.splitlines():
-            told: dict[str, Any] = json.loads(line)
-            found.kinds[told["kind"]] += 1
-            found.wrong += [(f"{first} {told['kind']}", *pair) for pair in told["wrong"].items()]
-            first += 1
-        if first < last:
-            kind = [*KINDS][first % len(KINDS)]
-            found.wrong.append((f"{first} {kind}", "the process", f"{done.returncode}: {done.stderr.decode()[-2000:]}"))
-            first += 1
-    return found
-
-
-def _worker(dataset: str, scratch: str, first: str, last: str, *command: str) -> Iterator[str]:
-    read = _over_the_command_line if command else _in_process
-    for number in range(int(first), int(last)):
-        kind, wrong = held(Path(dataset), Path(scratch), number, read)
-        yield json.dumps({"kind": kind, "wrong": wrong})
-
-
-if __name__ == "__main__":
-    for told in _worker(*sys.argv[1:]):
-        print(told, flush=True)
