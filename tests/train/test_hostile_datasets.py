@@ -139,7 +139,7 @@ def test_105_a_manifest_without_a_version_is_refused(folder, denied):
 @pytest.mark.parametrize("rows", [-1, 2**63, 1.5, 12.0, "12", None, True])
 def test_106_a_row_count_that_is_none_is_refused(folder, denied, rows):
     edit(folder, lambda manifest: manifest["shards"][0].update(rows=rows))
-    denied(folder, f"the manifest says {rows}" if type(rows) is int else "shards[0].rows must be of type int")
+    denied(folder, f"cannot have {rows} rows" if type(rows) is int else "shards[0].rows must be of type int")
 
 
 def test_107_a_template_or_a_url_in_a_manifest_is_data(model, tmp_path, capsys):
