@@ -57,10 +57,10 @@ BUGS = {
     "the manifest is not written last": _bug(
         (
             "gcsl_data/build.py",
-            "        files.write_bytes(folder / CARD_NAME, dataset_card(manifest).encode())\n"
-            "        files.write_bytes(folder / MANIFEST_NAME, pretty(encode(manifest)))\n",
-            "        files.write_bytes(folder / MANIFEST_NAME, pretty(encode(manifest)))\n"
-            "        files.write_bytes(folder / CARD_NAME, dataset_card(manifest).encode())\n",
+            "    files.write_bytes(folder / CARD_NAME, dataset_card(manifest).encode())\n"
+            "    files.write_bytes(folder / MANIFEST_NAME, pretty(encode(manifest)))\n",
+            "    files.write_bytes(folder / MANIFEST_NAME, pretty(encode(manifest)))\n"
+            "    files.write_bytes(folder / CARD_NAME, dataset_card(manifest).encode())\n",
         ),
         subset="tests/data/test_synced.py",
         caught_by="test_the_manifest_is_the_last_file_that_is_written",
