@@ -17,6 +17,7 @@ OURS = "_gcsl_"  # what begins like this is not a name that a log would use itse
 ROW_INDEX = "_gcsl_row"  # what a scan adds to a log
 PLACE = "_gcsl_place"  # of a row among those of all logs, in their order
 FRAGMENT = "_gcsl_fragment"  # the index of the fragment that a row is in
+LOGGED_GROUP = "_gcsl_group"  # the group as the log names it, null where it does not
 PART_INDEX = "_gcsl_part"  # which response of its row a shape made a row of
 SHAPE_FAULT = "_gcsl_fault"  # why a shape leaves a row out, or cannot use it
 TIME = "_gcsl_time"  # when a record was logged, where a log says so

@@ -16,18 +16,20 @@ def sha256_hex(text: pl.Expr) -> pl.Expr:
 def prompt_hash(prompt: pl.Expr, *, is_text: bool) -> pl.Expr:
     """Hash of a prompt after NFKC and white-space collapse, case kept: text and the same text as one user turn agree."""
     text = prompt if is_text else conversation_text(prompt)
-    return sha256_hex(_normalised(text).str.strip_chars(" "))
+    return sha256_hex(_normalised(text))
 
 
 def _normalised(text: pl.Expr) -> pl.Expr:
-    """NFKC, and every run of white space as one space.
+    """NFKC, every run of white space as one space, and none at the ends.
 
-    ASCII that has none but single spaces is that already, and is left alone: the rest would take most of the time of a pass.
+    ASCII that has none but single spaces inside is that already, and is left alone: the rest would take most of the time
+    of a pass.
     """
     is_other = _is_not_ascii(text)
     has_run = text.str.contains("  ", literal=True) | text.str.contains(_ASCII_BREAK)
+    has_end = text.str.starts_with(" ") | text.str.ends_with(" ")
     compatible = pl.coalesce(pl.when(is_other).then(text).str.normalize("NFKC"), text)
-    changed = pl.when(has_run | is_other).then(compatible).str.replace_all(_RUN, " ")
+    changed = pl.when(has_run | has_end | is_other).then(compatible).str.replace_all(_RUN, " ").str.strip_chars(" ")
     return pl.coalesce(changed, text)
 
 

@@ -178,6 +178,7 @@ class Plan:
             indexed=self.formulation.indexed,
             layout=layout,
             carried=tuple(self.carried(fit)),
+            is_hashed=bool(self.recipe.splits.shares) or self.scales_by_group,
         )
 
     def labelled(self, fit: Fit) -> pl.LazyFrame:

@@ -1,11 +1,14 @@
 """From a plan and its fit to shards: the examples of some fragments, written as they come."""
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
 
+from gcsl_data.behind import Behind
 from gcsl_data.dataset.shards import FragmentShards, FragmentWriter, arrow_schema
 from gcsl_data.fit import Fit
 from gcsl_data.fragments import Fragment
@@ -35,7 +38,7 @@ def write_fragments(
     `on_rows` hears how many came, `on_done` of each fragment that is on the disk.
 
     Each fragment is a pass of its own, because Polars reads as far ahead of us as it can: what waits to be written is never
-    more than a fragment gives. Where rows cannot be found without those before them (CSV), all fragments are one pass, in
+    more than two fragments give. Where rows cannot be found without those before them (CSV), all fragments are one pass, in
     which each ends where the next one begins. `sink` hands the rows of a frame to a function, in order.
     """
     if not fragments:
@@ -43,22 +46,37 @@ def write_fragments(
     schema = schema_of(plan, fit)
     in_one = len(fragments) == len(plan.fragments) and (len(fragments) == 1 or not plan.reading.is_indexed)
     passes = ((plan.of(fragment), [fragment]) for fragment in fragments)
-    for part, covered in [(plan, fragments)] if in_one else passes:
-        writer = FragmentWriter(
-            folder,
-            schema,
-            plan.splits,
-            shard_bytes=plan.recipe.output.shard_bytes,
-            fragments=[fragment.index for fragment in covered],
-            on_done=on_done,
-        )
+    with ExitStack() as opened, Behind() as behind:
+        for part, covered in [(plan, fragments)] if in_one else passes:
+            writer = FragmentWriter(
+                folder,
+                schema,
+                plan.splits,
+                shard_bytes=plan.recipe.output.shard_bytes,
+                fragments=[fragment.index for fragment in covered],
+                on_done=on_done,
+            )
+            opened.callback(writer.abandon)
+            came = _pass(part.examples(fit, texts), writer, behind, sink, on_rows)
+            behind.wait(came)  # the fragment before is written, this one may still be
 
-        def write(piece: pl.DataFrame, writer: FragmentWriter = writer) -> None:
-            writer.write(piece)
-            on_rows(piece.height)
 
-        try:
-            sink(part.examples(fit, texts), write)
-            writer.close()
-        finally:
-            writer.abandon()
+def _pass(
+    examples: pl.LazyFrame, writer: FragmentWriter, behind: Behind, sink: Sink, on_rows: Callable[[int], None]
+) -> int:
+    """Has the examples written, and gives in how many calls."""
+    calls = 1
+
+    def write(piece: pl.DataFrame) -> None:
+        nonlocal calls
+        calls += 1
+        behind.call(partial(_write, writer, piece, on_rows))
+
+    sink(examples, write)
+    behind.call(writer.close)
+    return calls
+
+
+def _write(writer: FragmentWriter, piece: pl.DataFrame, on_rows: Callable[[int], None]) -> None:
+    writer.write(piece)
+    on_rows(piece.height)

@@ -88,6 +88,8 @@ def _staging_beside(target: Path, resumable: Resumable | None = None) -> Iterato
         if staging is None:
             staging, lock = new_locked_folder(target.parent, f"{prefix}{os.getpid()}-", ".incomplete")
         yield staging
+        for folder in new_parents:
+            _fsync_folder(folder.parent)
     except KeyboardInterrupt:
         if resumable and staging and (kept := resumable.keeps(staging)):
             raise KeyboardInterrupt(kept) from None

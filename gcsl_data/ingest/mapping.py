@@ -1,7 +1,8 @@
 """A log's columns to record columns, by SQL expressions over the log's own names.
 
 Needs a scanned log; gives prompt, response, reward (Float64, sign and rounding settled), group, source, row, part, and
-`prompt_hash` (String), which groups records by default and divides them into splits, and the `ROW_INDEX` of the scan.
+`prompt_hash` (String), which groups records by default and divides them into splits; `LOGGED_GROUP`, and the
+`ROW_INDEX` of the scan.
 Order is kept, no row is dropped.
 """
 
@@ -11,6 +12,7 @@ import polars as pl
 
 from gcsl_data.columns import (
     ASPECT_PREFIX,
+    LOGGED_GROUP,
     MESSAGES,
     PART_INDEX,
     RECORD,
@@ -120,11 +122,13 @@ def to_records(log: Log, stage: RecordStage, shape: ShapeStage = NO_SHAPE) -> tu
     timed = [name for name in types if name == TIME]
     records = frame.with_columns(
         prompt=pl.col("prompt") if is_text else plain_messages("prompt"),
-        prompt_hash=prompt_hash(pl.col("prompt"), is_text=is_text),
         fault=pl.coalesce(_decoding_fault(log), "shape_fault", *unread),
         **graded,
         **{name: time(pl.col(name), types[name], uri=log.uri) for name in timed},
-    ).with_columns(group=pl.coalesce("group", "prompt_hash"), reward=pl.col(next(iter(graded))))
+    ).with_columns(reward=pl.col(next(iter(graded))))
+    hashed = prompt_hash(pl.col("prompt"), is_text=is_text)
+    records = records.with_columns(pl.col("group").alias(LOGGED_GROUP), prompt_hash=hashed)
+    records = records.with_columns(group=pl.coalesce("group", "prompt_hash"))
     aspects = [name for name in graded if name != "reward"]
     names = [
         *(column.name for column in RECORD),
@@ -134,6 +138,7 @@ def to_records(log: Log, stage: RecordStage, shape: ShapeStage = NO_SHAPE) -> tu
         "log",
         "prompt_hash",
         "fault",
+        LOGGED_GROUP,
         ROW_INDEX,
     ]
     return records.select(names), tuple(notes)
@@ -171,7 +176,7 @@ def _canonical(
         log=pl.lit(log.uri),
         prompt_hash=prompt_hash(pl.col("prompt"), is_text=schema["prompt"] == pl.String),
         fault=pl.when(pl.any_horizontal(pl.col(_PLACE).is_null())).then(pl.lit("no_place")),
-        **{ROW_INDEX: pl.col(ROW_INDEX)},
+        **{LOGGED_GROUP: pl.col("group"), ROW_INDEX: pl.col(ROW_INDEX)},
     )
 
 

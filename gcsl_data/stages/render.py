@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from gcsl_data.columns import EXAMPLE, FRAGMENT
+from gcsl_data.columns import EXAMPLE, FRAGMENT, LOGGED_GROUP
 from gcsl_data.dataset.goal import Placement, affix
 from gcsl_data.dataset.manifest import Format
-from gcsl_data.hashing import sha256_hex
+from gcsl_data.hashing import prompt_hash, sha256_hex
 from gcsl_data.ingest.conversations import last_index_of_role
 from gcsl_data.lookup import lookup
 from gcsl_data.stages.wording import MARK, filled
@@ -34,16 +34,22 @@ def to_examples(
     indexed: bool,
     layout: Layout,
     carried: tuple[str, ...] = (),
+    is_hashed: bool = True,
 ) -> pl.LazyFrame:
     """Labelled records in, examples out (the columns of `columns.EXAMPLE`, carried ones, `split` and `FRAGMENT`).
 
     `goal` gives each row's text from `copy` or `reward`, None writes none; `thresholds` is by copy. `indexed` says that a
-    copy is a goal's index. A record without copies gives no row. Prompts may be text or chat messages; plain-text output
+    copy is a goal's index. `is_hashed` says that `group` was needed before; else it is made here, for those records
+    alone that give a row. A record without copies gives no row. Prompts may be text or chat messages; plain-text output
     needs text prompts.
     """
     is_text = labelled.collect_schema()["prompt"] == pl.String
     copy = pl.col("copy")
-    expanded = labelled.filter(copy.list.len() > 0).explode("copy", empty_as_null=False)
+    used = labelled.filter(copy.list.len() > 0)
+    if not is_hashed:
+        hashed = prompt_hash(pl.col("prompt"), is_text=is_text)
+        used = used.with_columns(group=pl.coalesce(pl.col(LOGGED_GROUP), hashed))
+    expanded = used.explode("copy", empty_as_null=False)
     written = expanded.with_columns(goal=pl.lit(None, pl.String) if goal is None else goal)
     placed = written.with_columns(
         prompt=prompt_of(layout, is_text=is_text, has_goal=goal is not None),

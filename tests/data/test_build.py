@@ -14,6 +14,7 @@ import pytest
 
 from gcsl_data.build import build
 from gcsl_data.dataset.manifest import load
+from gcsl_data.dataset.shards import BATCH_ROWS
 from gcsl_data.engines.local import LocalEngine
 from gcsl_data.errors import OutputError
 

@@ -70,7 +70,7 @@ def test_a_signal_ends_a_build_at_once_and_leaves_nothing(
 ) -> None:
     for part in (0.0, 0.05, 0.2):
         build = subprocess.Popen(
-            [*PROGRAM, "expand", str(log), "-o", "out", "--json", *PARTS],
+            [*PROGRAM, "expand", str(log), "-o", "out", "--json", "--split", "0.9,0.1"],
             cwd=tmp_path,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
