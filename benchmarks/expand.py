@@ -5,16 +5,16 @@
 
 Prints a table. Everybody reads the same log (graded_log.py, kept in FOLDER), makes five bins of the reward, keeps the goals
 above the mean, and writes a row for each goal that a record reaches: prompt and completion as chat messages, goal,
-goal_index, threshold, level, reward, id. Ours also hashes the log and every shard, looks for duplicates, conflicts, leaks and control
-tokens, and writes group, weight, source, row and part; the peers do none of that. The peers are told how many digits ours
-prints of a threshold.
+goal_index, threshold, level, reward, id. Ours also hashes the log and every shard, looks for duplicates, conflicts, leaks
+and control tokens, and writes group, weight, source, row and part; the peers do none of that. The peers are told how many
+digits ours prints of a threshold.
 
 First they must agree on a log of 10,000 rows, row for row (`lists` cuts ties by rank, so it cannot). Then each runs in a
 fresh process, in turns; after every run its rows and goals must be those of ours. Seconds are those of the process, imports
-included, and of an fsync of every file that it left (ours has done that itself); `sync` tells that part. CPU seconds
-are those of the process and its children; on a busy machine they say more. Before each run the system writes out what is
-pending. The log's pages are warm if they fit. Caches of peers are empty before each run, and what
-filling them costs is counted. Peak memory is anonymous (process.py). Outputs are removed after each run.
+included, and of an fsync of every file that it left (ours has done that itself); `sync` tells that part. CPU seconds are
+those of the process and its children; on a busy machine they say more. Before each run the system writes out what is
+pending. The log's pages are warm if they fit. Caches of peers are empty before each run, and what filling them costs is
+counted. Peak memory is anonymous (process.py). Outputs are removed after each run.
 """
 
 import argparse

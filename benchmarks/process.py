@@ -1,8 +1,8 @@
 """One program in a fresh process: its seconds, and the peak of its anonymous memory, its children's included (Linux).
 
 Anonymous memory cannot be dropped; the mapped pages of files come on top and can be, at any time. It is read from the kernel
-every 10 ms, or more rarely where looking takes long. A single process is its `RssAnon`; of several, which share pages since they were forked, each counts its
-proportional share (`Pss_Anon`).
+every 10 ms, or more rarely where looking takes long. A single process is its `RssAnon`; of several, which share pages since
+they were forked, each counts its proportional share (`Pss_Anon`).
 """
 
 import os
@@ -21,7 +21,7 @@ RARELY = 10  # times what a look takes, so that looking takes little from what i
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Seconds of the clock and of processors; `peak` in MB; `status` as subprocess has it (negative: ended by that signal); what it printed."""
+    """Seconds of the clock and of processors, peak in MB, how it ended (negative: by that signal), what it printed."""
 
     seconds: float
     cpu: float
