@@ -5,6 +5,7 @@ every 10 ms, or more rarely where looking takes long. A single process is its `R
 they were forked, each counts its proportional share (`Pss_Anon`).
 """
 
+import math
 import os
 import resource
 import subprocess
@@ -31,8 +32,10 @@ class Outcome:
     errors: str
 
 
-def attempt(program: Sequence[str], environment: Mapping[str, str] | None = None) -> Outcome:
-    """Runs a program to its end, whatever that is."""
+def attempt(
+    program: Sequence[str], environment: Mapping[str, str] | None = None, *, limit: float = math.inf
+) -> Outcome:
+    """Runs a program to its end, whatever that is; one that takes more than `limit` MB is killed."""
     with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
         started, used, peak = time.perf_counter(), _cpu_seconds(), 0.0
         child = subprocess.Popen(
@@ -41,6 +44,8 @@ def attempt(program: Sequence[str], environment: Mapping[str, str] | None = None
         while child.poll() is None:
             before = time.perf_counter()
             peak = max(peak, anonymous_mb(child.pid))
+            if peak > limit:
+                child.kill()
             time.sleep(max(EVERY, RARELY * (time.perf_counter() - before)))
         seconds, cpu = time.perf_counter() - started, _cpu_seconds() - used
         output.seek(0)
