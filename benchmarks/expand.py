@@ -34,7 +34,7 @@ from process import measured
 SMALL = 10_000
 BEST_OF_TWO_UP_TO = 3_000_000
 LISTS_UP_TO = 1_000_000
-BYTES_OF_A_ROW = 3_300  # of disk, for the log, and the caches and the output of the peer that needs most
+BYTES_OF_A_ROW = 4_000  # of disk, for the log, and the caches and the output of the peer that needs most
 HERE = Path(__file__).parent
 Program = Callable[[Path, Path, Path, str], list[str]]
 

@@ -27,19 +27,26 @@ goals AS (
         'Generate a response with a score of at least ' || printf('%.{digits}f', threshold) || '.' AS goal
     FROM edges
 ),
-all_thresholds AS (SELECT list(threshold ORDER BY k) AS thresholds FROM goals),
-log AS (SELECT row_number() OVER () - 1 AS place, prompt, response, reward FROM {log})
+ladder AS (
+    SELECT list(threshold ORDER BY k) AS thresholds,
+        list({{'k': k, 'threshold': threshold, 'goal': goal}} ORDER BY k) FILTER (is_kept) AS kept
+    FROM goals
+),
+log AS (SELECT row_number() OVER () - 1 AS place, prompt, response, reward FROM {log}),
+reached AS (
+    SELECT log.*, thresholds, unnest(list_filter(kept, lambda goal: reward >= goal.threshold)) AS goal
+    FROM log, ladder
+)
 SELECT
-    place || '-' || k AS id,
-    [{{'role': 'user', 'content': goal || chr(10) || chr(10) || prompt}}] AS prompt,
+    place || '-' || goal.k AS id,
+    [{{'role': 'user', 'content': goal.goal || chr(10) || chr(10) || prompt}}] AS prompt,
     [{{'role': 'assistant', 'content': response}}] AS completion,
-    goal,
-    k::INTEGER AS goal_index,
-    threshold,
-    len(list_filter(thresholds, lambda t: reward >= t))::INTEGER AS level,
+    goal.goal AS goal,
+    goal.k::INTEGER AS goal_index,
+    goal.threshold AS threshold,
+    len(list_filter(thresholds, lambda threshold: reward >= threshold))::INTEGER AS level,
     reward
-FROM log, goals, all_thresholds
-WHERE is_kept AND reward >= threshold
+FROM reached
 """
 
 
