@@ -4,16 +4,16 @@ import hashlib
 import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
 import polars as pl
-import pyarrow as pa
 import tomli_w
 
 from gcsl_data import __version__
-from gcsl_data.dataset import files
+from gcsl_data.dataset import files, finished
 from gcsl_data.dataset.card import CARD_NAME, dataset_card
 from gcsl_data.dataset.decode import canonical, encode, pretty
 from gcsl_data.dataset.manifest import (
@@ -21,21 +21,21 @@ from gcsl_data.dataset.manifest import (
     MANIFEST_NAME,
     SIDE_FOLDER,
     Manifest,
-    Shard,
     Template,
     load,
     template_file,
 )
-from gcsl_data.dataset.shards import DATA_FOLDER, ShardWriter, arrow_schema, manifest_columns
+from gcsl_data.dataset.shards import DATA_FOLDER, FragmentShards, manifest_columns, number_shards
 from gcsl_data.dataset.verified import verified_shards
 from gcsl_data.engines import Engine
 from gcsl_data.errors import DataError, OutputError, shown
-from gcsl_data.fit import Fit
+from gcsl_data.fragments import Fragment
 from gcsl_data.ingest.rejects import reject_lines
 from gcsl_data.measure import Measured, measure
 from gcsl_data.plan import Plan
 from gcsl_data.recipe import portable
 from gcsl_data.settle import settle
+from gcsl_data.writing import schema_of
 
 OnRows = Callable[[int, int], None]
 _OURS = {MANIFEST_NAME, SIDE_FOLDER, DATA_FOLDER, CARD_NAME}  # what stands in a dataset's folder
@@ -43,32 +43,118 @@ _BYTES_BESIDE_TEXT = 250  # of a row: id, hash of the group, roles, numbers, off
 
 
 def build(
-    plan: Plan, engine: Engine, out: Path, *, overwrite: bool = False, on_rows: OnRows | None = None
+    plan: Plan,
+    engine: Engine,
+    out: Path,
+    *,
+    overwrite: bool = False,
+    resume: bool = False,
+    on_rows: OnRows | None = None,
 ) -> tuple[Manifest, Measured]:
     """Writes the dataset at `out`; `on_rows(done, total)` hears of progress.
 
     With `overwrite` a dataset may stand there: the new one takes its place when all of it is written and its shards have been
-    read back. Raises what `measure` raises, DataError (65) when no record gives an example, OutputError (73) when something
-    else stands at `out`, WriteError (74) when the disk refuses.
+    read back. With `resume` the fragments that an interrupted build of the same dataset finished are not written again.
+    Raises what `measure` raises, DataError (65) when no record gives an example, OutputError (73) when something else stands
+    at `out`, WriteError (74) when the disk refuses.
     """
     require_place(out, overwrite=overwrite)
+    promised = promise(plan, engine)
+    plan, manifest = promised.plan, promised.manifest
+    files.require_space(out, promised.bytes_needed)
+    with files.staged(out, overwrite=overwrite, resumable=resumable(promised, resume=resume)) as folder:
+        written = write(promised, engine, plan.fragments, folder, on_rows)
+        shards = number_shards(folder, written, plan.splits, schema_of(plan, manifest.fit))
+        manifest = seal(folder, replace(manifest, shards=shards))
+        if overwrite:
+            verified_shards(folder, load(folder), manifest.shards)
+            require_place(out, overwrite=True)  # something may have been put there meanwhile
+    return manifest, promised.measured
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """Everything about a dataset but its shards: a settled plan, what was measured, and the manifest without them."""
+
+    plan: Plan
+    measured: Measured
+    manifest: Manifest
+    rejects: bytes
+    started: float
+
+    @property
+    def bytes_needed(self) -> int:
+        """About how many bytes the shards take: every example an average record's text, its goal, and its other columns."""
+        measured = self.measured
+        records = sum(split.records for split in measured.splits)
+        goal = max((len(text.encode()) for text in measured.texts.values()), default=0)
+        each = self.plan.text_bytes / max(records, 1) + 2 * goal + _BYTES_BESIDE_TEXT
+        return round(each * sum(split.examples for split in measured.splits))
+
+
+def promise(plan: Plan, engine: Engine) -> Promise:
+    """What a dataset will be; nothing is written.
+
+    Raises as `measure` does, and DataError (65) when no record gives an example.
+    """
     started = time.monotonic()
     plan = settle(plan, engine)
     measured = measure(plan, engine)
     _require_examples(measured)
-    files.require_space(out, _bytes_needed(plan, measured))
-    with files.staged(out, overwrite=overwrite) as folder:
-        shards = _write_examples(plan, engine, measured, folder, on_rows)
-        for log in plan.logs:
-            log.require_unchanged()
-        manifest = _manifest(plan, measured, shards)
-        _write_side_files(plan, engine, manifest, folder, seconds=time.monotonic() - started)
-        files.write_bytes(folder / CARD_NAME, dataset_card(manifest).encode())
-        files.write_bytes(folder / MANIFEST_NAME, pretty(encode(manifest)))
-        if overwrite:
-            verified_shards(folder, load(folder), manifest.shards)
-            require_place(out, overwrite=True)  # something may have been put there meanwhile
-    return manifest, measured
+    rejects = reject_lines(plan.logs, engine.measure(plan.rejects())) if measured.accounting.rejected else b""
+    return Promise(plan, measured, _manifest(plan, measured), rejects, started)
+
+
+def resumable(promised: Promise, *, resume: bool) -> files.Resumable:
+    """How an interrupted build of this promise is kept, and gone on with."""
+    plan_id, total = promised.manifest.dataset_id, len(promised.plan.fragments)
+
+    def kept(folder: Path) -> str | None:
+        done = finished.count(folder)
+        return (
+            f"{done} of {total} fragments are kept: the same command with --resume goes on with them" if done else None
+        )
+
+    return files.Resumable(adopts=lambda folder: resume and finished.is_of_plan(folder, plan_id), keeps=kept)
+
+
+def write(
+    promised: Promise, engine: Engine, fragments: Sequence[Fragment], folder: Path, on_rows: OnRows | None
+) -> tuple[FragmentShards, ...]:
+    """Those of the fragments that are not finished in `folder`, and the side files; gives the shards of all of them."""
+    plan, measured = promised.plan, promised.measured
+    done = finished.begin(folder, promised.manifest.dataset_id)
+    rows = sum(shard.rows for one in done.values() for shard in one.shards)
+    share = len(fragments) / len(plan.fragments)
+    total = round(sum(split.examples for split in measured.splits) * share)
+
+    def count(more: int) -> None:
+        nonlocal rows
+        rows += more
+        if on_rows:
+            on_rows(rows, max(total, rows))
+
+    def note(one: FragmentShards) -> None:
+        done[one.fragment] = one
+        if len(plan.fragments) > 1:
+            finished.note(folder, one)
+
+    rest = [fragment for fragment in fragments if fragment.index not in done]
+    engine.write(plan, measured.fit, measured.texts, rest, folder, count, note)
+    assert share < 1 or rows == total, f"wrote {rows} examples where the count promised {total}"
+    for log in plan.logs:
+        log.require_unchanged()
+    finished.end(folder)
+    _write_side_files(promised, folder)
+    return tuple(done[fragment.index] for fragment in fragments)
+
+
+def seal(folder: Path, manifest: Manifest) -> Manifest:
+    """Writes the card and, last of all, the manifest, which gets its id."""
+    manifest = manifest.identified()
+    files.write_bytes(folder / CARD_NAME, dataset_card(manifest).encode())
+    files.write_bytes(folder / MANIFEST_NAME, pretty(encode(manifest)))
+    return manifest
 
 
 def require_place(out: Path, *, overwrite: bool) -> None:
@@ -89,14 +175,6 @@ def require_place(out: Path, *, overwrite: bool) -> None:
         )
 
 
-def _bytes_needed(plan: Plan, measured: Measured) -> int:
-    """About how many bytes the shards take: every example an average record's text, its goal, and its other columns."""
-    records = sum(split.records for split in measured.splits)
-    goal = max((len(text.encode()) for text in measured.texts.values()), default=0)
-    each = plan.text_bytes / max(records, 1) + 2 * goal + _BYTES_BESIDE_TEXT
-    return round(each * sum(split.examples for split in measured.splits))
-
-
 def _require_examples(measured: Measured) -> None:
     """A frozen fit may ask for more than any record reaches; a dataset without a row is of no use to anybody."""
     if not any(split.examples for split in measured.splits):
@@ -106,40 +184,9 @@ def _require_examples(measured: Measured) -> None:
         raise DataError("GD1306", f"{what}; fit anew, or use the --fit of a log like these")
 
 
-def _write_examples(
-    plan: Plan, engine: Engine, measured: Measured, folder: Path, on_rows: OnRows | None
-) -> tuple[Shard, ...]:
-    output = plan.recipe.output
-    schema = _schema(plan, measured.fit)
-    writers = {name: ShardWriter(folder, name, schema, shard_bytes=output.shard_bytes) for name in plan.splits}
-    total = sum(split.examples for split in measured.splits)
-    done = 0
-
-    def write(piece: pl.DataFrame) -> None:
-        nonlocal done
-        for name, writer in writers.items():
-            writer.write(piece.filter(pl.col("split") == name).drop("split"))
-        done += piece.height
-        if on_rows:
-            on_rows(done, total)
-
-    try:
-        engine.sink(plan.examples(measured.fit, measured.texts), write)
-        shards = tuple(shard for writer in writers.values() for shard in writer.close())
-    finally:
-        for writer in writers.values():
-            writer.abandon()
-    assert done == total, f"wrote {done} examples where the count promised {total}"
-    return shards
-
-
-def _schema(plan: Plan, fit: Fit) -> pa.Schema:
-    return arrow_schema(plan.recipe.output.format, plan.carried(fit), kind=plan.formulation.kind)
-
-
-def _manifest(plan: Plan, measured: Measured, shards: tuple[Shard, ...]) -> Manifest:
+def _manifest(plan: Plan, measured: Measured) -> Manifest:
     recipe = plan.recipe
-    columns = manifest_columns(_schema(plan, measured.fit))
+    columns = manifest_columns(schema_of(plan, measured.fit))
     return Manifest(
         format_version=FORMAT_VERSION,
         dataset_id="",
@@ -163,13 +210,14 @@ def _manifest(plan: Plan, measured: Measured, shards: tuple[Shard, ...]) -> Mani
         goals=measured.goals,
         splits=measured.splits,
         ranges=measured.ranges,
-        shards=shards,
+        shards=(),
         columns=columns,
         columns_sha256=hashlib.sha256(canonical(encode(columns))).hexdigest(),
     ).identified()
 
 
-def _write_side_files(plan: Plan, engine: Engine, manifest: Manifest, folder: Path, *, seconds: float) -> None:
+def _write_side_files(promised: Promise, folder: Path) -> None:
+    plan, manifest = promised.plan, promised.manifest
     side = folder / SIDE_FOLDER
     side.mkdir()
     files.write_bytes(side / "fit.json", pretty(encode(manifest.fit)))
@@ -177,7 +225,8 @@ def _write_side_files(plan: Plan, engine: Engine, manifest: Manifest, folder: Pa
     files.write_bytes(side / "recipe.toml", tomli_w.dumps(manifest.recipe).encode())
     for name, template in plan.templates.items():
         files.write_bytes(side / template_file(name), template.text.encode())
-    if manifest.accounting.rejected:
-        files.write_bytes(side / "rejects.jsonl", reject_lines(plan.logs, engine.measure(plan.rejects())))
-    run = {"seconds": round(seconds, 3), "python": platform.python_version(), "host": platform.node()}
+    if promised.rejects:
+        files.write_bytes(side / "rejects.jsonl", promised.rejects)
+    seconds = round(time.monotonic() - promised.started, 3)
+    run = {"seconds": seconds, "python": platform.python_version(), "host": platform.node()}
     files.write_bytes(side / "run.json", pretty(run))

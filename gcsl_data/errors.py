@@ -37,6 +37,9 @@ class GcslError(Exception):
         self.code = code
         self.message = one_line(message)
 
+    def __reduce__(self) -> tuple[type["GcslError"], tuple[str, str]]:
+        return type(self), (self.code, self.message)
+
     def __str__(self) -> str:
         return f"error[{self.code}]: {self.message}"
 

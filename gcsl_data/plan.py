@@ -1,61 +1,106 @@
 """The plan: what will be done to the logs, stage by stage. Nothing runs here; an engine runs it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial, reduce
 
 import polars as pl
 
 from gcsl_data.census import census_of
-from gcsl_data.columns import ASPECT_PREFIX, KINDS, TIME
+from gcsl_data.columns import ASPECT_PREFIX, FRAGMENT, KINDS, TIME
 from gcsl_data.dataset.manifest import Hygiene
-from gcsl_data.errors import DataError, RecipeError, UsageError, nearest
+from gcsl_data.errors import RecipeError, UsageError, nearest
 from gcsl_data.fit import Comparator, Direction, Fit
+from gcsl_data.fragments import Fragment, divide_logs, fragments_of, undivided
 from gcsl_data.frozen import frozen_fit
 from gcsl_data.ingest.inputs import Log
-from gcsl_data.ingest.mapping import aspects_of, to_records
-from gcsl_data.ingest.shapes.settings import ShapeStage
 from gcsl_data.lookup import lookup
 from gcsl_data.normalisation import GroupMethodName
-from gcsl_data.recipe import Recipe, RecordStage
+from gcsl_data.reading import Reading, read_logs
+from gcsl_data.recipe import Recipe
 from gcsl_data.stages.builders.built import Built
 from gcsl_data.stages.builders.registry import Job
 from gcsl_data.stages.builders.rows import to_rows
 from gcsl_data.stages.builders.steerlm import attribute_names
-from gcsl_data.stages.checks import flag_rejects, rejected_rows
+from gcsl_data.stages.facts import facts_of, rejected_rows, with_left_out
 from gcsl_data.stages.fitting import AT_LEAST
 from gcsl_data.stages.formulations import FORMULATIONS, Formulation
 from gcsl_data.stages.labels import graded, raw_columns, with_labels
+from gcsl_data.stages.leaks import leak_patterns
 from gcsl_data.stages.render import Layout, to_examples
 from gcsl_data.stages.splits import SPLIT_NAMES, assign_splits
 from gcsl_data.stages.templates import SHORT_DEFAULTS, GoalTemplate, load_template
-from gcsl_data.stages.times import shared_kind, with_time
 from gcsl_data.stages.wording import value_expression
 from gcsl_data.time_cuts import TimeCuts
+
+Step = Callable[[pl.LazyFrame], pl.LazyFrame]
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """Lazy frames from logs to examples. `records` carries `reject` and `split` beside the record's columns.
 
-    `aspects` are the rewards that stand side by side, each with its direction; none when there is one reward. `templates` are
-    by aspect, a single reward's stands under "reward"; there are none where goals are not written in words. `frozen` is the
-    fit to use instead of a new one; `hygiene`, `text_bytes` (of all usable records), `group_method` and `time_cuts` are what
-    `settle` found. `notes` say how the
-    logs were read where that is not obvious.
+    `steps` have made `records` out of those that `reading` gives; `facts` are what an engine put down of them, and the steps
+    that came after were taken with them too. `templates` are by aspect, a single reward's stands under "reward"; there are
+    none where goals are not written in words. `frozen` is the fit to use instead of a new one; `hygiene`, `text_bytes` (of
+    all usable records), `group_method` and `time_cuts` are what `settle` found.
     """
 
     recipe: Recipe
-    logs: tuple[Log, ...]
+    reading: Reading
     formulation: Formulation
     templates: dict[str, GoalTemplate]
     records: pl.LazyFrame
-    aspects: dict[str, Direction]
+    steps: tuple[Step, ...] = ()
+    facts: pl.LazyFrame | None = None
     frozen: Fit | None = None
     hygiene: Hygiene | None = None
     text_bytes: int = 0
     group_method: GroupMethodName | None = None
     time_cuts: TimeCuts | None = None
-    notes: tuple[str, ...] = ()
+
+    @property
+    def logs(self) -> tuple[Log, ...]:
+        """The logs that are read, in order."""
+        return self.reading.logs
+
+    @property
+    def aspects(self) -> dict[str, Direction]:
+        """The rewards that stand side by side."""
+        return self.reading.aspects
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """How the logs were read, where that is not obvious."""
+        return self.reading.notes
+
+    @property
+    def fragments(self) -> tuple[Fragment, ...]:
+        """The stretches of the logs that are expanded apart."""
+        return fragments_of(self.reading.pieces)
+
+    def then(self, *steps: Step) -> "Plan":
+        """The plan with one step more for its records, and for its facts."""
+        facts = None if self.facts is None else reduce(taken, steps, self.facts)
+        return replace(self, records=reduce(taken, steps, self.records), facts=facts, steps=(*self.steps, *steps))
+
+    def of(self, fragment: Fragment) -> "Plan":
+        """The plan for the rows of one fragment."""
+        return replace(self, records=reduce(taken, self.steps, self.reading.of(fragment)), facts=None)
+
+    def divided(self) -> "Plan":
+        """The plan with its logs cut into fragments, before any step but those of `make_plan`."""
+        pieces = (
+            divide_logs(self.logs, self.recipe.output.fragment_bytes) if self.is_divisible else undivided(self.logs)
+        )
+        reading = replace(self.reading, pieces=pieces)
+        return replace(self, reading=reading, records=reduce(taken, self.steps, reading.records()))
+
+    @property
+    def is_divisible(self) -> bool:
+        """Whether the rows of a record follow from it and from what was measured, without other records beside it."""
+        by_rank = self.recipe.bins.ties == "rank" or (self.frozen is not None and self.frozen.is_by_rank)
+        return not (self.formulation.builder or by_rank or self.recipe.shape.spans_rows)
 
     @property
     def direction(self) -> Direction:
@@ -89,18 +134,42 @@ class Plan:
 
     def census(self) -> pl.LazyFrame:
         """The measure that everything is fitted on."""
-        return census_of(self.records, list(self.rewards), has_neutral=self.group_method is not None)
+        return census_of(self.known, list(self.rewards), has_neutral=self.group_method is not None)
 
     def rejects(self) -> pl.LazyFrame:
         """Where each rejected row stands and why."""
-        return rejected_rows(self.records, is_text=self.records.collect_schema()["prompt"] == pl.String)
+        return rejected_rows(self.known)
+
+    @property
+    def known(self) -> pl.LazyFrame:
+        """The facts that were put down."""
+        assert self.facts is not None, "facts are put down before anything is measured"
+        return self.facts
+
+    def facts_to_put_down(self) -> pl.LazyFrame:
+        """The facts of all records, to be put down once, and what later steps need."""
+        metric = self.recipe.goals.metric
+        leaks = leak_patterns(self.templates.values(), [*self.aspects, *([metric] if metric else [])])
+        needed = ["group"] if self.scales_by_group else []
+        if self.recipe.splits.by == "time":
+            needed += ["prompt_hash", TIME]
+        return facts_of(self.records, ["reward", *self.rewards], leaks, needed)
+
+    @property
+    def scales_by_group(self) -> bool:
+        """Whether rewards are to be put on the scale of their group."""
+        stage = self.recipe.rewards
+        if self.frozen:
+            return self.frozen.by_group is not None
+        return stage.normalize_by == "group" and stage.normalize != "none"
 
     def examples(self, fit: Fit, texts: dict[int, str]) -> pl.LazyFrame:
-        """Good records expanded into examples, in log order, with their `split`; `texts` are those of all goals."""
+        """Good records expanded into examples, in log order, with `split` and `FRAGMENT`; `texts` are those of all goals."""
         layout = Layout(self.recipe.goals.placement, self.recipe.output.format)
         if self.formulation.builder:
             rows, kept = self.built(fit).rows, (*self.carried(fit), "split")
-            return to_rows(rows, kind=self.formulation.kind, layout=layout, keep=kept)
+            whole = to_rows(rows, kind=self.formulation.kind, layout=layout, keep=kept)
+            return whole.with_columns(pl.lit(0, pl.Int32).alias(FRAGMENT))
         labelled = self.labelled(fit)
         if self.formulation.form == "value":
             goal = value_expression(self.templates["reward"], fit)
@@ -143,6 +212,11 @@ class Plan:
         return self.records.filter(pl.col("reject").is_null())
 
 
+def taken(frame: pl.LazyFrame, step: Step) -> pl.LazyFrame:
+    """What a step makes of a frame; `reduce(taken, steps, frame)` takes them all."""
+    return step(frame)
+
+
 def make_plan(logs: tuple[Log, ...], recipe: Recipe) -> Plan:
     """Logs and a recipe in, a plan out.
 
@@ -156,7 +230,8 @@ def make_plan(logs: tuple[Log, ...], recipe: Recipe) -> Plan:
             f"--keep {taken[0]}: --formulation {recipe.goals.formulation} writes a column of that name itself; leave it out",
         )
     by_time = recipe.splits.by == "time"
-    records, aspects, notes = all_records(logs, recipe.record, recipe.shape, needs_time=by_time)
+    reading = read_logs(logs, undivided(logs), recipe.record, recipe.shape, needs_time=by_time)
+    aspects = reading.aspects
     if aspects and not formulation.takes_aspects:
         raise UsageError(
             "GD0250",
@@ -165,18 +240,17 @@ def make_plan(logs: tuple[Log, ...], recipe: Recipe) -> Plan:
         )
     if aspects and recipe.bins.ties == "rank":
         raise UsageError("GD0266", f"--ties rank cuts one reward, and there are {len(aspects)}; use merge or spread")
-    is_text = records.collect_schema()["prompt"] == pl.String
-    if recipe.output.format == "text" and not is_text:
+    if recipe.output.format == "text" and not reading.is_text:
         raise UsageError("GD0206", "--format text needs plain-text prompts, and these are chat messages; leave it out")
     plan = Plan(
         recipe=recipe,
-        logs=logs,
+        reading=reading,
         formulation=formulation,
         templates=_templates(recipe, formulation, aspects),
-        records=records if by_time else assign_splits(records, recipe.splits.shares),
-        aspects=aspects,
-        notes=notes,
-    )
+        records=reading.records(),
+    ).then(partial(with_left_out, stage=recipe.checks))
+    if not by_time:
+        plan = plan.then(partial(assign_splits, shares=recipe.splits.shares))
     frozen = frozen_fit(recipe, form=formulation.form, rewards=plan.rewards, comparators=plan.comparators)
     if frozen:
         _require_numbers(plan, frozen)
@@ -222,63 +296,3 @@ def _templates(recipe: Recipe, formulation: Formulation, aspects: dict[str, Dire
         name: load_template(stage.of_aspect(name), way, form=form, default=SHORT_DEFAULTS[way])
         for name, way in aspects.items()
     }
-
-
-def all_records(
-    logs: tuple[Log, ...], stage: RecordStage, shape: ShapeStage, *, needs_time: bool = False
-) -> tuple[pl.LazyFrame, dict[str, Direction], tuple[str, ...]]:
-    """The flagged records of all logs, one after another, their aspects, and the notes on how they were read."""
-    aspects = aspects_of(logs, stage)
-    mapped = [to_records(log, stage, shape) for log in logs]
-    schemas = {log.uri: frame.collect_schema() for log, (frame, _) in zip(logs, mapped, strict=True)}
-    _require_same_prompts(schemas)
-    shared = {name: _shared_type(name, schemas) for name in stage.keep}
-    kind = shared_kind(schemas)
-    frames = [
-        with_time(frame, kind).with_columns(pl.col(name).cast(dtype) for name, dtype in shared.items())
-        for frame, _ in mapped
-    ]
-    is_text = next(iter(schemas.values()))["prompt"] == pl.String
-    notes = [*(note for log in logs for note in log.notes), *(note for _, given in mapped for note in given)]
-    columns = [ASPECT_PREFIX + name for name in aspects]
-    if needs_time and (without := [uri for uri, schema in schemas.items() if TIME not in schema]):
-        raise UsageError(
-            "GD0253", f"splits by time need the time of each record, {without[0]} has none; say --map time=SQL"
-        )
-    flagged = flag_rejects(pl.concat(frames, how="vertical"), is_text=is_text, aspects=columns, needs_time=needs_time)
-    return flagged, aspects, tuple(notes)
-
-
-def _require_same_prompts(schemas: dict[str, pl.Schema]) -> None:
-    text = [uri for uri, schema in schemas.items() if schema["prompt"] == pl.String]
-    chat = [uri for uri, schema in schemas.items() if schema["prompt"] != pl.String]
-    if text and chat:
-        raise DataError("GD1210", f"prompts are text in {text[0]} and chat messages in {chat[0]}; expand them apart")
-
-
-def _shared_type(name: str, schemas: dict[str, pl.Schema]) -> pl.DataType:
-    """The one dtype of a kept column over all logs; a log that lacks it gives nulls."""
-    found = {uri: schema[name] for uri, schema in schemas.items() if schema[name] != pl.Null}
-    if not found:
-        raise DataError("GD1211", f"no log has a column {name!r} to keep with a value in it; check --keep")
-    if all(dtype.is_numeric() for dtype in found.values()) and len(set(found.values())) > 1:
-        return pl.Float64()
-    (first, dtype), *others = found.items()
-    if _has_no_field(dtype):
-        raise DataError(
-            "GD1220",
-            f"the column {name!r} of {first} holds objects without a field, which no file can keep; leave it out",
-        )
-    for uri, other in others:
-        if other != dtype:
-            raise DataError(
-                "GD1212", f"the column {name!r} is {dtype} in {first} and {other} in {uri}; make them one type"
-            )
-    return dtype
-
-
-def _has_no_field(dtype: Any) -> bool:
-    """Whether there is nothing in the objects that stand in such a column, at any depth."""
-    if isinstance(dtype, pl.List | pl.Array):
-        return _has_no_field(dtype.inner)
-    return isinstance(dtype, pl.Struct) and (not dtype.fields or any(_has_no_field(f.dtype) for f in dtype.fields))

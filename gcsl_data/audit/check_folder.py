@@ -17,7 +17,7 @@ from gcsl_data.audit.subject import Subject, subject_of_dataset
 from gcsl_data.dataset.decode import encode
 from gcsl_data.dataset.files import staged_file
 from gcsl_data.dataset.manifest import MANIFEST_NAME, load
-from gcsl_data.engines import Engine
+from gcsl_data.engines.local import LocalEngine
 from gcsl_data.errors import DataError, reading
 
 # Rules that a row breaks by itself.
@@ -66,7 +66,7 @@ def check_folder(
     return Report(str(path), str(path), with_gates(seen, gates), tuple(findings), rows, digest, unseen)
 
 
-def write_extract(report: Report, target: Path, engine: Engine, *, overwrite: bool = False) -> Report:
+def write_extract(report: Report, target: Path, engine: LocalEngine, *, overwrite: bool = False) -> Report:
     """Writes the rows of a dataset that break a rule by themselves to a Parquet file, if there are any."""
     rows = extract(Path(report.base)) if any(one.rule in ROW_RULES for one in report.findings) else None
     if rows is None or not engine.measure(rows.select(pl.len())).item():

@@ -13,7 +13,7 @@ from gcsl_data.audit.log_rows import broken_by_schema, broken_by_use, decoding_f
 from gcsl_data.audit.row_schema import RowSchema
 from gcsl_data.columns import ROW_INDEX
 from gcsl_data.dataset.files import staged_file
-from gcsl_data.engines import Engine
+from gcsl_data.engines.local import LocalEngine
 from gcsl_data.errors import UsageError
 from gcsl_data.ingest.inputs import Log
 from gcsl_data.recipe import Recipe
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def check_logs(
     logs: tuple[Log, ...],
     recipe: Recipe,
-    engine: Engine,
+    engine: LocalEngine,
     gates: Sequence[Gate] = (),
     *,
     schema: RowSchema | None = None,
@@ -80,7 +80,7 @@ def _undecodable(log: Log) -> pl.LazyFrame:
     return broken_by_use(log, pl.DataFrame(rejects))
 
 
-def _write(broken: list[tuple[Log, pl.LazyFrame]], target: Path, engine: Engine, *, overwrite: bool) -> bool:
+def _write(broken: list[tuple[Log, pl.LazyFrame]], target: Path, engine: LocalEngine, *, overwrite: bool) -> bool:
     """Whether there were rows to write."""
     if not broken:
         return False

@@ -13,6 +13,7 @@ from gcsl_data.cli.export import export
 from gcsl_data.cli.fit import fit
 from gcsl_data.cli.goal import goal
 from gcsl_data.cli.ingest import ingest
+from gcsl_data.cli.merge import merge
 from gcsl_data.cli.schema import schema_app
 from gcsl_data.cli.stats import stats
 from gcsl_data.cli.templates import templates_app
@@ -27,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (expand, fit, stats, check, diff, trace, goal, export, ingest):
+for command in (expand, merge, fit, stats, check, diff, trace, goal, export, ingest):
     app.command()(command)
 app.add_typer(schema_app, name="schema")
 app.add_typer(templates_app, name="templates")

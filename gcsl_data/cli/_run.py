@@ -6,7 +6,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
 from types import FrameType
 from typing import TextIO
@@ -19,6 +20,21 @@ INTERRUPTED = 130
 TERMINATED = 143
 BROKEN_PIPE = 141
 BUG = 70
+
+
+class _KeptError(Exception):
+    """An interruption that leaves something of use; Typer would make a mere exit status of a KeyboardInterrupt."""
+
+
+@contextmanager
+def telling_what_is_kept() -> Iterator[None]:
+    """Where an interruption says what it leaves, the last line says it too."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        if error.args:
+            raise _KeptError(*error.args) from None
+        raise
 
 
 def run(app: typer.Typer, name: str, received: Sequence[int] = ()) -> int:
@@ -40,6 +56,8 @@ def run(app: typer.Typer, name: str, received: Sequence[int] = ()) -> int:
         return _report(error, as_json)
     except BrokenPipeError:
         return _broken_pipe()
+    except _KeptError as error:
+        return _stopped(received, as_json, str(error))
     except KeyboardInterrupt:
         return _stopped(received, as_json)
     except OSError as error:
@@ -97,12 +115,13 @@ def listen() -> list[int]:
     return received
 
 
-def _stopped(received: Sequence[int], as_json: bool) -> int:
+def _stopped(received: Sequence[int], as_json: bool, kept: str = "") -> int:
     is_terminated = signal.SIGTERM in received
     how, status = ("terminated", TERMINATED) if is_terminated else ("interrupted", INTERRUPTED)
+    message = f"{how}; {kept or 'nothing half-written is left'}"
     if as_json:
-        _tell(json.dumps({"ok": False, "exit_code": status, "code": how, "message": how}), sys.stdout)
-    _tell(f"{how}; nothing half-written is left", sys.stderr)
+        _tell(json.dumps({"ok": False, "exit_code": status, "code": how, "message": message}), sys.stdout)
+    _tell(message, sys.stderr)
     return status
 
 

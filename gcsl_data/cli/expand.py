@@ -1,7 +1,7 @@
 """gcsl-data expand: logs in, a dataset out."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -17,6 +17,16 @@ def expand(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the dataset that stands there, when the new one is whole.")
     ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where an interrupted run of the same command stopped.")
+    ] = False,
+    shard: Annotated[
+        str | None,
+        typer.Option("--shard", metavar="I/N", help="Write the share of job I of N; `gcsl-data merge OUT` joins them."),
+    ] = None,
+    engine: Annotated[
+        Literal["local", "ray"], typer.Option("--engine", help="This process, or a Ray cluster (extra ray). (local)")
+    ] = "local",
     preset: Preset = None,
     recipe: RecipeFile = None,
     print_recipe: Annotated[
@@ -35,9 +45,12 @@ def expand(
     from gcsl_data.audit.template_lint import lint_used
     from gcsl_data.build import build, require_place
     from gcsl_data.cli import _show, _show_stats
+    from gcsl_data.cli._run import telling_what_is_kept
     from gcsl_data.dataset.decode import encode
-    from gcsl_data.engines.local import LocalEngine
+    from gcsl_data.engines.registry import engine_of
+    from gcsl_data.errors import UsageError
     from gcsl_data.ingest.inputs import find_logs
+    from gcsl_data.parts import build_part, require_place_for_parts, share_of
     from gcsl_data.plan import make_plan
     from gcsl_data.recipe import resolve, settings
 
@@ -47,20 +60,32 @@ def expand(
         return
     found = find_logs(logs, resolved.shape)
     target = out or Path(f"{found[0].path.stem}-gcsl")
-    require_place(target, overwrite=overwrite)
+    share = share_of(shard) if shard else None
+    if share and overwrite:
+        raise UsageError("GD0304", "--overwrite goes with a whole dataset, not with --shard; give a new --out")
+    require_place_for_parts(target) if share else require_place(target, overwrite=overwrite)
     plan = make_plan(found, resolved)
     _show.say_notes(plan.notes)
     for origin in dict.fromkeys(template.origin for template in plan.templates.values()):
         _show.say(f"template: {origin}")
     doubts = lint_used(plan.templates.values())
-    with _show.progress(progress, "writing examples") as on_rows:
-        manifest, measured = build(plan, LocalEngine(found), target, overwrite=overwrite, on_rows=on_rows)
+    runs = engine_of(engine, found)
+    with _show.progress(progress, "writing examples") as on_rows, telling_what_is_kept():
+        if share:
+            part, promised = build_part(plan, runs, target, share, resume=resume, on_rows=on_rows)
+            manifest, measured = part.manifest, promised.measured
+        else:
+            part = None
+            manifest, measured = build(plan, runs, target, overwrite=overwrite, resume=resume, on_rows=on_rows)
     warnings = [*measured.warnings, *doubts]
     for warning in warnings:
         _show.say(f"warning: {warning}")
     summary = summary_of(manifest, str(target), manifest.formulation)
     if json:
-        _show.print_json({"output": str(target), "warnings": warnings, **encode(summary)})
+        wrote = {"part": {"number": part.number, "jobs": part.jobs, "examples": part.rows}} if part else {}
+        _show.print_json({"output": str(target), "warnings": warnings, **wrote, **encode(summary)})
         return
     _show_stats.say_expanded(summary)
+    if part:
+        _show.say(f"part {part.number} of {part.jobs}: {part.rows} examples; with all parts: gcsl-data merge {target}")
     print(target)

@@ -12,8 +12,9 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -23,17 +24,28 @@ from gcsl_data.errors import OutputError, WriteError, from_os_error
 _OWN = r"([0-9]+-[0-9a-f]{8}\.incomplete|[0-9a-f]{8})"  # what our folders are called after their prefix
 
 
-@contextmanager
-def staged(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
-    """A new empty folder that becomes `target` when the block ends well, and vanishes when it does not.
+@dataclass(frozen=True, slots=True)
+class Resumable:
+    """What is left in a staging folder may be of use: whether to go on in one that a dead process left, and how to tell a
+    person what an interruption leaves (None: nothing is kept).
+    """
 
-    With `overwrite` it takes the place of what stands there, in one step, and only then that is removed.
+    adopts: Callable[[Path], bool]
+    keeps: Callable[[Path], str | None]
+
+
+@contextmanager
+def staged(target: Path, *, overwrite: bool = False, resumable: Resumable | None = None) -> Iterator[Path]:
+    """A folder that becomes `target` when the block ends well, and vanishes when it does not; new and empty, if not adopted.
+
+    With `overwrite` it takes the place of what stands there, in one step, and only then that is removed. An interruption
+    leaves it for another time where `resumable` says so, and then is a KeyboardInterrupt that says what is kept.
 
     Raises OutputError (73) when `target` exists or cannot be created, WriteError (74) when the disk refuses a write.
     """
     if not overwrite:
         require_absent(target)
-    with _staging_beside(target) as staging:
+    with _staging_beside(target, resumable) as staging:
         yield staging
         _fsync_tree(staging)
         _take_place(staging, target, overwrite=overwrite)
@@ -62,23 +74,33 @@ def staged_file(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
 
 
 @contextmanager
-def _staging_beside(target: Path) -> Iterator[Path]:
-    """A locked folder beside `target`, removed at the end with whatever is in it then."""
+def _staging_beside(target: Path, resumable: Resumable | None = None) -> Iterator[Path]:
+    """A locked folder beside `target`, removed at the end with whatever is in it then, unless that is kept."""
     new_parents = _missing_parents(target)
     staging = lock = None
+    kept = None
+    prefix = f".{target.name}."
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        remove_abandoned(target.parent, f".{target.name}.")
-        staging, lock = new_locked_folder(target.parent, f".{target.name}.{os.getpid()}-", ".incomplete")
+        if resumable:
+            staging, lock = _adopted(target.parent, prefix, resumable.adopts)
+        remove_abandoned(target.parent, prefix)
+        if staging is None:
+            staging, lock = new_locked_folder(target.parent, f"{prefix}{os.getpid()}-", ".incomplete")
         yield staging
+    except KeyboardInterrupt:
+        if resumable and staging and (kept := resumable.keeps(staging)):
+            raise KeyboardInterrupt(kept) from None
+        raise
     except BrokenPipeError:
         raise  # whoever listened to the progress went away; the disk is fine
     except OSError as error:
         raise from_os_error(error, target) from error
     finally:
         if staging is not None and lock is not None:
-            with suppress(OSError):
-                shutil.rmtree(staging)
+            if not kept:
+                with suppress(OSError):
+                    shutil.rmtree(staging)
             os.close(lock)
         _remove_empty(new_parents)
 
@@ -122,21 +144,42 @@ def _locks(handle: int) -> bool:
 
 def remove_abandoned(parent: Path, prefix: str) -> None:
     """Removes the folders of this prefix in `parent` whose maker is gone: nobody has them locked. Follows no link."""
+    for folder, handle in _abandoned(parent, prefix):
+        with suppress(OSError):
+            shutil.rmtree(folder)
+        os.close(handle)
+
+
+def _adopted(parent: Path, prefix: str, accepts: Callable[[Path], bool]) -> tuple[Path, int] | tuple[None, None]:
+    """The first abandoned folder that is accepted, and the lock on it."""
+    found: tuple[Path, int] | tuple[None, None] = None, None
+    for folder, handle in _abandoned(parent, prefix):
+        if found[0] is None and accepts(folder):
+            found = folder, handle
+        else:
+            os.close(handle)
+    return found
+
+
+def _abandoned(parent: Path, prefix: str) -> Iterator[tuple[Path, int]]:
+    """Folders of this prefix that nobody had locked, each with a lock, which is to be closed."""
     named = re.compile(re.escape(prefix) + _OWN)
+    entries: list[os.DirEntry[str]] = []
     with suppress(OSError):
-        for entry in list(os.scandir(parent)):
-            if named.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
-                _remove_if_abandoned(Path(entry.path))
-
-
-def _remove_if_abandoned(folder: Path) -> None:
-    with suppress(OSError):  # somebody holds it, or was faster
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        entries = sorted(os.scandir(parent), key=lambda entry: entry.name)
+    for entry in entries:
+        if not (named.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False)):
+            continue
+        try:
+            handle = os.open(entry.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        except OSError:
+            continue  # somebody was faster
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(folder)
-        finally:
-            os.close(handle)
+        except OSError:
+            os.close(handle)  # somebody holds it
+            continue
+        yield Path(entry.path), handle
 
 
 def require_absent(target: Path) -> None:
@@ -175,6 +218,21 @@ def write_bytes(path: Path, content: bytes) -> None:
     with path.open("xb") as file:
         file.write(content)
         fsync(file)
+
+
+def link(path: Path, target: Path) -> None:
+    """The same file under another name, or a copy where a file system has no hard links."""
+    try:
+        os.link(path, target)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.EXDEV, errno.ENOTSUP, errno.EMLINK, errno.EOPNOTSUPP):
+            raise
+        shutil.copyfile(path, target)
+
+
+def rename(path: Path, target: Path) -> None:
+    """Renames a file of ours within a staging folder, which is made durable as a whole."""
+    path.rename(target)
 
 
 def fsync(file: BinaryIO) -> None:

@@ -271,10 +271,15 @@ def contradictions(manifest: Manifest) -> Iterator[str]:
         yield "it counts no records"
 
 
+def is_shard_name(name: str) -> bool:
+    """Whether it names a file in the data folder of a dataset and nowhere else."""
+    return _SHARD_NAME.fullmatch(name) is not None
+
+
 def _check_shard_names(manifest: Manifest, where: str) -> None:
     counts = Counter(shard.name for shard in manifest.shards)
     for name, count in counts.items():
-        if not _SHARD_NAME.fullmatch(name) or count > 1:
+        if not is_shard_name(name) or count > 1:
             raise DataError(
                 "GD6506", f"{where}: {shown(name)} is not a plain shard name of this dataset; do not use this manifest"
             )

@@ -1,18 +1,21 @@
-"""Examples as Arrow IPC files: plain types, fixed batches, cut by size, hashed while they are written.
+"""Examples as Arrow IPC files: plain types, fixed batches, cut by fragment and size, hashed while they are written.
 
 The bytes depend on the rows alone: pieces of any size come in, record batches of `BATCH_ROWS` rows go out.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import cast
+from typing import Any, cast
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.ipc
 
-from gcsl_data.columns import KINDS, MESSAGES, Column
+from gcsl_data.columns import FRAGMENT, KINDS, MESSAGES, Column
+from gcsl_data.dataset import files
 from gcsl_data.dataset.files import HashedFile
 from gcsl_data.dataset.manifest import Field, Format, Kind, Shard
 
@@ -42,12 +45,100 @@ def manifest_columns(schema: pa.Schema) -> tuple[Field, ...]:
     return tuple(Field(name=field.name, type=str(field.type), nullable=field.nullable) for field in schema)
 
 
-class ShardWriter:
-    """Writes the examples of one split, in the order they come, as `data/<split>-00000-of-00001.arrow` and so on."""
+@dataclass(frozen=True, slots=True)
+class FragmentShards:
+    """The shards of one fragment, of all splits; they get their final names when those of all fragments are there."""
 
-    def __init__(self, folder: Path, split: str, schema: pa.Schema, *, shard_bytes: int) -> None:
+    fragment: int
+    shards: tuple[Shard, ...]
+
+
+class FragmentWriter:
+    """Writes examples in plan order, those of each fragment and split into shards of their own.
+
+    `fragments` are the indices of those that will come, ascending; `on_done` hears of each when all of it is on the disk.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        schema: pa.Schema,
+        splits: Sequence[str],
+        *,
+        shard_bytes: int,
+        fragments: Sequence[int],
+        on_done: Callable[[FragmentShards], None],
+    ) -> None:
+        self._open = partial(_ShardWriter, folder, schema=schema, shard_bytes=shard_bytes)
+        self._splits = splits
+        self._coming = list(reversed(fragments))
+        self._on_done = on_done
+        self._writers: dict[str, _ShardWriter] = {}
+
+    def write(self, examples: pl.DataFrame) -> None:
+        """Takes any number of rows with their `split` and `FRAGMENT`; whole batches go to disk."""
+        for index, rows in _by_value(examples, FRAGMENT):
+            while self._coming[-1] != index:
+                self._finish()
+            for split, own in _by_value(rows, "split"):
+                if split not in self._writers:
+                    self._writers[split] = self._open(fragment=index, split=split)
+                self._writers[split].write(own)
+
+    def close(self) -> None:
+        """Writes what is left."""
+        while self._coming:
+            self._finish()
+
+    def abandon(self) -> None:
+        """Closes open files after an error; the staging folder takes them away."""
+        for writer in self._writers.values():
+            writer.abandon()
+
+    def _finish(self) -> None:
+        shards = [self._writers[split].close() for split in self._splits if split in self._writers]
+        self._writers = {}
+        self._on_done(FragmentShards(self._coming.pop(), tuple(shard for some in shards for shard in some)))
+
+
+def _by_value(rows: pl.DataFrame, column: str) -> Iterator[tuple[Any, pl.DataFrame]]:
+    """The rows of each value of a column, which goes away; in the order the values come."""
+    values = rows[column].unique(maintain_order=True).to_list()
+    for value in values:
+        own = rows if len(values) == 1 else rows.filter(pl.col(column) == value)
+        yield value, own.drop(column)
+
+
+def number_shards(
+    folder: Path, written: Iterable[FragmentShards], splits: Sequence[str], schema: pa.Schema
+) -> tuple[Shard, ...]:
+    """Gives the shards of all fragments their final names, `data/<split>-00000-of-00001.arrow` and so on.
+
+    A split without rows has one empty shard.
+    """
+    in_order = [shard for fragment in sorted(written, key=lambda one: one.fragment) for shard in fragment.shards]
+    numbered = []
+    for split in splits:
+        own = [shard for shard in in_order if shard.split == split] or [_empty_shard(folder, split, schema)]
+        for index, shard in enumerate(own):
+            name = f"{DATA_FOLDER}/{split}-{index:05d}-of-{len(own):05d}.arrow"
+            files.rename(folder / shard.name, folder / name)
+            numbered.append(replace(shard, name=name))
+    return tuple(numbered)
+
+
+def _empty_shard(folder: Path, split: str, schema: pa.Schema) -> Shard:
+    writer = _ShardWriter(folder, fragment=0, split=split, schema=schema, shard_bytes=1)
+    return writer.close(or_empty=True)[0]
+
+
+class _ShardWriter:
+    """Writes the examples of one fragment and split, in the order they come."""
+
+    def __init__(self, folder: Path, *, fragment: int, split: str, schema: pa.Schema, shard_bytes: int) -> None:
         self._folder = folder
         self._split = split
+        self._stem = f"{DATA_FOLDER}/{split}-f{fragment:06d}"
         self._schema = schema
         self._shard_bytes = shard_bytes
         self._pending: list[pa.Table] = []
@@ -56,7 +147,7 @@ class ShardWriter:
         self._writer: pyarrow.ipc.RecordBatchFileWriter | None = None
         self._rows_in_shard = 0
         self._arrow_bytes = 0
-        self._closed: list[tuple[int, int, str]] = []
+        self._closed: list[Shard] = []
 
     def write(self, examples: pl.DataFrame) -> None:
         """Takes any number of rows; whole batches go to disk."""
@@ -67,16 +158,16 @@ class ShardWriter:
         if self._pending_rows >= BATCH_ROWS:
             self._write_batches(whole_only=True)
 
-    def close(self) -> tuple[Shard, ...]:
-        """Writes what is left and gives the shards their final names. A split without rows has one empty shard."""
+    def close(self, *, or_empty: bool = False) -> tuple[Shard, ...]:
+        """Writes what is left; without any row there is no shard, or an empty one."""
         self._write_batches(whole_only=False)
-        if not self._closed and self._writer is None:
+        if or_empty and not self._closed and self._writer is None:
             self._open_shard()
         self._close_shard()
-        return tuple(self._named(index, *written) for index, written in enumerate(self._closed))
+        return tuple(self._closed)
 
     def abandon(self) -> None:
-        """Closes open files after an error; the staging folder takes them away."""
+        """Closes an open file after an error."""
         if self._file is not None:
             self._file.close()
 
@@ -103,7 +194,7 @@ class ShardWriter:
 
     def _open_shard(self) -> None:
         (self._folder / DATA_FOLDER).mkdir(exist_ok=True)
-        self._file = HashedFile(self._path(len(self._closed), None))
+        self._file = HashedFile(self._folder / self._name)
         self._writer = pa.ipc.new_file(self._file, self._schema)
         self._rows_in_shard = self._arrow_bytes = 0
 
@@ -112,17 +203,13 @@ class ShardWriter:
             return
         self._writer.close()
         self._file.close()
-        self._closed.append((self._rows_in_shard, self._file.bytes, self._file.sha256))
+        written = {"rows": self._rows_in_shard, "bytes": self._file.bytes, "sha256": self._file.sha256}
+        self._closed.append(Shard(name=self._name, split=self._split, **written))
         self._writer = self._file = None
 
-    def _named(self, index: int, rows: int, size: int, sha256: str) -> Shard:
-        final = self._path(index, len(self._closed))
-        self._path(index, None).rename(final)
-        return Shard(name=f"{DATA_FOLDER}/{final.name}", split=self._split, rows=rows, bytes=size, sha256=sha256)
-
-    def _path(self, index: int, total: int | None) -> Path:
-        of = "unknown" if total is None else f"{total:05d}"
-        return self._folder / DATA_FOLDER / f"{self._split}-{index:05d}-of-{of}.arrow"
+    @property
+    def _name(self) -> str:
+        return f"{self._stem}-{len(self._closed):05d}.arrow"
 
 
 def read_shard(path: Path) -> Iterator[pa.RecordBatch]:

@@ -8,8 +8,14 @@ from pathlib import Path
 
 import polars as pl
 
+from gcsl_data.dataset.shards import FragmentShards
+from gcsl_data.fit import Fit
+from gcsl_data.fragments import Fragment
 from gcsl_data.ingest.explain import UNREADABLE, explain
 from gcsl_data.ingest.inputs import Log
+from gcsl_data.ingest.plain import copying, temporary_folder
+from gcsl_data.plan import Plan
+from gcsl_data.writing import write_fragments
 
 
 class LocalEngine:
@@ -25,18 +31,54 @@ class LocalEngine:
         except UNREADABLE as error:
             raise explain(error, self._logs) from error
 
-    def sink_parquet(
-        self, frame: pl.LazyFrame, path: Path, *, metadata: dict[str, str], measures: Sequence[pl.LazyFrame] = ()
-    ) -> list[pl.DataFrame]:
-        """Raises DataError (65) when a log cannot be decoded, OSError when the disk refuses."""
+    def put_down(self, plan: Plan) -> pl.LazyFrame:
+        """Raises DataError (65) when a log cannot be decoded, WriteError (74) when there is no room for the facts."""
+        return self.spill(plan.facts_to_put_down(), temporary_folder() / "facts.parquet")
+
+    def spill(self, facts: pl.LazyFrame, path: Path) -> pl.LazyFrame:
+        """Facts, put down in a temporary file. Raises what `put_down` raises."""
+        with copying("the facts of the logs"):
+            self._collect([_sunk(facts, path)])
+        return pl.scan_parquet(path, glob=False)
+
+    def sink_parquet(self, frame: pl.LazyFrame, path: Path, *, metadata: dict[str, str]) -> None:
+        """All rows in plan order into one Parquet file, with this key-value metadata.
+
+        Raises DataError (65) when a log cannot be decoded, OSError when the disk refuses.
+        """
+        self._collect([_parquet(frame, path, metadata)])
+
+    def sink_records(
+        self, records: pl.LazyFrame, path: Path, *, metadata: dict[str, str], facts: pl.LazyFrame
+    ) -> pl.LazyFrame:
+        """The same for records, with their facts put down in one pass."""
+        aside = temporary_folder() / "facts.parquet"
+        self._collect([_sunk(facts, aside), _parquet(records, path, metadata)])
+        return pl.scan_parquet(aside, glob=False)
+
+    def _collect(self, frames: Sequence[pl.LazyFrame]) -> None:
         try:
-            sunk = frame.sink_parquet(path, metadata=metadata, maintain_order=True, lazy=True)
-            return pl.collect_all([*measures, sunk], engine="streaming")[: len(measures)]
+            pl.collect_all(frames, engine="streaming")
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException, MemoryError) as error:
             raise _refusal_of_disk(error) or explain(error, self._logs) from error
 
+    def write(
+        self,
+        plan: Plan,
+        fit: Fit,
+        texts: dict[int, str],
+        fragments: Sequence[Fragment],
+        folder: Path,
+        on_rows: Callable[[int], None],
+        on_done: Callable[[FragmentShards], None],
+    ) -> None:
+        """Raises DataError (65) when a log cannot be decoded, OSError when the disk refuses."""
+        write_fragments(plan, fit, texts, fragments, folder, self.sink, on_rows=on_rows, on_done=on_done)
+
     def sink(self, frame: pl.LazyFrame, write: Callable[[pl.DataFrame], None]) -> None:
-        """Raises DataError (65) when a log cannot be decoded, and what `write` raises."""
+        """Hands all rows to `write`, in plan order, in pieces of any size; waits for each before it makes many more.
+
+        Raises DataError (65) when a log cannot be decoded, and what `write` raises."""
         failed: list[BaseException] = []
 
         def keep_failure(piece: pl.DataFrame) -> None:
@@ -50,6 +92,14 @@ class LocalEngine:
             frame.sink_batches(keep_failure, maintain_order=True, engine="streaming")
         except UNREADABLE as error:
             raise failed[0] if failed else explain(error, self._logs) from error
+
+
+def _parquet(frame: pl.LazyFrame, path: Path, metadata: dict[str, str]) -> pl.LazyFrame:
+    return frame.sink_parquet(path, metadata=metadata, maintain_order=True, lazy=True)
+
+
+def _sunk(facts: pl.LazyFrame, path: Path) -> pl.LazyFrame:
+    return facts.sink_parquet(path, compression="lz4", maintain_order=True, lazy=True)
 
 
 def _refusal_of_disk(error: BaseException) -> OSError | None:

@@ -60,6 +60,10 @@ class Log:
     items: "Log | None" = None
     has_records: bool = False
 
+    def rows(self) -> int:
+        """How many rows are scanned, usable or not."""
+        return int(self.scanned.select(pl.len()).collect(engine="streaming").item())
+
     def require_unchanged(self) -> None:
         """Raises DataError (65) when the file was written to since it was found: what was read is neither old nor new."""
         try:

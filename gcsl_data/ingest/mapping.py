@@ -1,7 +1,7 @@
 """A log's columns to record columns, by SQL expressions over the log's own names.
 
 Needs a scanned log; gives prompt, response, reward (Float64, sign and rounding settled), group, source, row, part, and
-`prompt_hash` (String), which groups records by default and divides them into splits.
+`prompt_hash` (String), which groups records by default and divides them into splits, and the `ROW_INDEX` of the scan.
 Order is kept, no row is dropped.
 """
 
@@ -90,6 +90,7 @@ def to_records(log: Log, stage: RecordStage, shape: ShapeStage = NO_SHAPE) -> tu
         source=pl.lit(log.uri),
         log=pl.lit(log.uri),
         row=pl.col(ROW_INDEX).cast(pl.Int64),
+        **{ROW_INDEX: pl.col(ROW_INDEX)},
         part=pl.col(PART_INDEX) if PART_INDEX in schema else pl.lit(0, pl.Int32),
         shape_fault=pl.col(SHAPE_FAULT) if SHAPE_FAULT in schema else pl.lit(None, pl.String),
         **({TIME: field("time", stage, shaped)} if says("time", stage, shaped) else {}),
@@ -125,7 +126,16 @@ def to_records(log: Log, stage: RecordStage, shape: ShapeStage = NO_SHAPE) -> tu
         **{name: time(pl.col(name), types[name], uri=log.uri) for name in timed},
     ).with_columns(group=pl.coalesce("group", "prompt_hash"), reward=pl.col(next(iter(graded))))
     aspects = [name for name in graded if name != "reward"]
-    names = [*(column.name for column in RECORD), *timed, *aspects, *stage.keep, "log", "prompt_hash", "fault"]
+    names = [
+        *(column.name for column in RECORD),
+        *timed,
+        *aspects,
+        *stage.keep,
+        "log",
+        "prompt_hash",
+        "fault",
+        ROW_INDEX,
+    ]
     return records.select(names), tuple(notes)
 
 
@@ -161,6 +171,7 @@ def _canonical(
         log=pl.lit(log.uri),
         prompt_hash=prompt_hash(pl.col("prompt"), is_text=schema["prompt"] == pl.String),
         fault=pl.when(pl.any_horizontal(pl.col(_PLACE).is_null())).then(pl.lit("no_place")),
+        **{ROW_INDEX: pl.col(ROW_INDEX)},
     )
 
 

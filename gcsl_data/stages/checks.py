@@ -115,9 +115,13 @@ def flag_rejects(
     return records.with_columns(reject=pl.coalesce("fault", *broken))
 
 
-def rejected_rows(records: pl.LazyFrame, *, is_text: bool) -> pl.LazyFrame:
-    """Where each rejected record stands and why: source, row, reason, and how its prompt begins, else its response."""
+def said_of_rejected(*, is_text: bool) -> pl.Expr:
+    """How the prompt of a record begins, else its response."""
     prompt = pl.col("prompt") if is_text else pl.col("prompt").list.last().struct.field("content")
     said = pl.when(prompt.str.contains(r"\S")).then(prompt).otherwise("response")
-    rejected = records.filter(pl.col("reject").is_not_null() & ~pl.col("reject").is_in([*FILTERED]))
-    return rejected.select("source", "row", reason="reject", excerpt=said.str.slice(0, EXCERPT_CHARACTERS))
+    return said.str.slice(0, EXCERPT_CHARACTERS)
+
+
+def is_rejected() -> pl.Expr:
+    """Whether a flagged record cannot be used (and was not left out for another reason)."""
+    return pl.col("reject").is_not_null() & ~pl.col("reject").is_in([*FILTERED])

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from gcsl_data.columns import EXAMPLE
+from gcsl_data.columns import EXAMPLE, FRAGMENT
 from gcsl_data.dataset.goal import Placement, affix
 from gcsl_data.dataset.manifest import Format
 from gcsl_data.hashing import sha256_hex
@@ -35,7 +35,7 @@ def to_examples(
     layout: Layout,
     carried: tuple[str, ...] = (),
 ) -> pl.LazyFrame:
-    """Labelled records in, examples out (the columns of `columns.EXAMPLE`, carried ones, and `split`).
+    """Labelled records in, examples out (the columns of `columns.EXAMPLE`, carried ones, `split` and `FRAGMENT`).
 
     `goal` gives each row's text from `copy` or `reward`, None writes none; `thresholds` is by copy. `indexed` says that a
     copy is a goal's index. A record without copies gives no row. Prompts may be text or chat messages; plain-text output
@@ -53,7 +53,7 @@ def to_examples(
         weight=pl.lit(1.0),
         id=example_id(copy),
     )
-    return placed.select(*(column.name for column in EXAMPLE), *carried, "split")
+    return placed.select(*(column.name for column in EXAMPLE), *carried, "split", FRAGMENT)
 
 
 def example_id(copy: pl.Expr) -> pl.Expr:

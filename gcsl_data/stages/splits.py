@@ -68,7 +68,7 @@ def cuts_of(firsts: pl.DataFrame, shares: Sequence[float]) -> TimeCuts:
     return TimeCuts(kind=kind, splits=names, starts=tuple(texts))
 
 
-def assign_time_splits(records: pl.LazyFrame, firsts: pl.LazyFrame, cuts: TimeCuts) -> pl.LazyFrame:
+def assign_time_splits(records: pl.LazyFrame, firsts: pl.DataFrame, cuts: TimeCuts) -> pl.LazyFrame:
     """The records with `split`, in their order: a prompt goes where its first time lies, all later records of it too.
 
     `firsts` is the measured `first_times` of the same records. A prompt without a time, all rejected, is in train.
@@ -80,6 +80,6 @@ def assign_time_splits(records: pl.LazyFrame, firsts: pl.LazyFrame, cuts: TimeCu
     split = pl.lit(cuts.splits[0])
     for name, start in zip(cuts.splits[1:], cuts.values, strict=True):
         split = pl.when(pl.col(_FIRST_TIME) >= start).then(pl.lit(name)).otherwise(split)
-    times = firsts.select("prompt_hash", pl.col("time").alias(_FIRST_TIME))
+    times = firsts.lazy().select("prompt_hash", pl.col("time").alias(_FIRST_TIME))
     joined = records.join(times, on="prompt_hash", how="left", maintain_order="left")
     return joined.with_columns(split=split).drop(_FIRST_TIME)

@@ -5,6 +5,7 @@ printed value for values. The numbers that it is given stand in the text, or it 
 could not be checked.
 """
 
+import functools
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -52,7 +53,8 @@ _STATED: dict[Form, tuple[str, str, str]] = {
 class GoalTemplate:
     """A template that passed the guard: its name, text, where it was found, and what its head and flags settle.
 
-    `comparator` is how the sentence of a threshold compares; intervals and values do not ask the head for it.
+    `body` is the text after the head. `comparator` is how the sentence of a threshold compares; intervals and values do
+    not ask the head for it.
     """
 
     name: str
@@ -63,7 +65,7 @@ class GoalTemplate:
     comparator: Comparator
     scale: tuple[float, float] | None
     unit: str
-    compiled: jinja2.Template = field(repr=False, compare=False)
+    body: str = field(repr=False, compare=False)
 
     @property
     def sha256(self) -> str:
@@ -105,7 +107,7 @@ def load_template(
         comparator=comparator,
         scale=(float(lowest_highest[0]), float(lowest_highest[1])) if lowest_highest else None,
         unit=_label(name, head.get("unit", "")),
-        compiled=environment().from_string(body),
+        body=body,
     )
 
 
@@ -195,7 +197,7 @@ def _render(template: GoalTemplate, numbers: Mapping[str, str | None], levels: M
     if template.scale:
         given |= {"scale_min": _plain(template.scale[0]), "scale_max": _plain(template.scale[1])}
     try:
-        text = template.compiled.render(given).rstrip("\n")
+        text = _compiled(template.body).render(given).rstrip("\n")
     except jinja2.UndefinedError:
         raise RecipeError(
             "GD7834", f"{template.name} prints the scale, but none is given; use --scale LOW,HIGH"
@@ -222,6 +224,11 @@ def _render(template: GoalTemplate, numbers: Mapping[str, str | None], levels: M
                 "GD7844", f"{template.name}: a goal must print {{{{ {number} }}}}; one of this template hides {printed}"
             )
     return text
+
+
+@functools.cache
+def _compiled(body: str) -> jinja2.Template:
+    return environment().from_string(body)
 
 
 def _plain(number: float) -> str:

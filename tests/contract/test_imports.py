@@ -33,22 +33,29 @@ ingest.shapes.shaped ingest.shapes.chats ingest.shapes.types
 ingest.shapes.turns ingest.shapes.variants ingest.shapes.transcripts
 ingest.shapes.records ingest.shapes.sequences ingest.shapes.trees
 ingest.shapes.registry
-ingest.explain ingest.fields ingest.rejects stages.bins stages.ranks stages.rewards stages.splits stages.template_syntax
-ingest.mapping ingest stages.checks stages.normalise stages.snap stages.thresholds engines frozen
+fragments ingest.explain ingest.fields ingest.rejects stages.rewards stages.splits stages.template_syntax
+stages.bins stages.ranks
+ingest.mapping ingest stages.checks stages.normalise stages.snap stages.thresholds frozen
 stages.normalise_groups stages.fitting stages.templates stages.goal_filter stages.builders.built stages.builders.smoothing
 stages.builders.advantage stages.builders.pairs stages.builders.unpaired stages.builders.negatives stages.builders.best
 stages.builders.steerlm
 stages.builders.groups stages.builders.weights
 stages.builders.registry
 stages.aspects stages.formulations
-stages.labels stages.leaks stages.wording
-census stages.hygiene stages.render stages
+stages.labels stages.leaks stages.wording stages.facts
+census stages.hygiene stages.render stages reading dataset.shards
 stages.builders.rows
-plan engines.local extremes inference
+plan inference
+writing dataset.finished
+engines
+engines.local extremes
+engines.ray
+engines.registry
 settle tally
-measure dataset.shards dataset.card dataset.find schemas
+measure dataset.card dataset.find schemas
 dataset.verified
 build records log_schema
+parts
 dataset.export
 audit.phrases audit.built_rows audit.split_rows audit.subject audit.sweep audit.finding audit.gates audit.row_schema
 audit.schema_pattern

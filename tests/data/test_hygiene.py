@@ -15,7 +15,7 @@ from gcsl_data.census import Census
 from gcsl_data.dataset.manifest import load
 from gcsl_data.settle import settle
 from gcsl_data.stages.checks import FILTERED
-from gcsl_data.stages.hygiene import _PAIR
+from gcsl_data.stages.facts import PAIR
 
 from .support import examples, expand, expand_rows, gcsl_data, make_rows, measured, plan_of, write_jsonl
 
@@ -416,7 +416,7 @@ def test_a_wrong_value_is_one_line(seen: Path, flags: tuple[str, ...], hint: str
 
 def test_every_reason_to_leave_out_has_words_and_no_column_of_ours_is_hidden() -> None:
     assert all(words and name.isidentifier() for name, words in FILTERED.items())
-    assert all(" " in name for name in _PAIR)
+    assert all(" " in name for name in PAIR)
 
 
 NO_USE = "<|im_end|>"

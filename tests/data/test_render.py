@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gcsl_data.columns import EXAMPLE, MESSAGES
+from gcsl_data.columns import EXAMPLE, FRAGMENT, MESSAGES
 from gcsl_data.dataset.goal import PLACEMENTS, Placement, place, remove
 from gcsl_data.lookup import lookup
 from gcsl_data.recipe import BinsStage
@@ -55,6 +55,7 @@ def render(
             "row": list(range(1, len(prompts) + 1)),
             "part": pl.Series([0] * len(prompts), dtype=pl.Int32),
             "split": ["train"] * len(prompts),
+            FRAGMENT: 0,
         }
     )
     labelled = with_labels(records, FIT, FORMULATIONS["gcsl-bey-nl"])
@@ -128,7 +129,7 @@ def test_every_record_has_one_row_per_reached_goal_lowest_first() -> None:
         (1, 1, 3, 0.0), (1, 2, 3, 1.0), (1, 3, 3, 2.0), (2, 1, 1, 0.0), (3, 1, 2, 0.0), (3, 2, 2, 1.0),
     ]  # fmt: skip
     assert found["goal"].to_list() == [GOALS[k] for k in (1, 2, 3, 1, 1, 2)]
-    assert found.columns == [*(column.name for column in EXAMPLE), "split"]
+    assert found.columns == [*(column.name for column in EXAMPLE), "split", FRAGMENT]
 
 
 def test_a_record_below_every_kept_goal_gives_no_row() -> None:

@@ -169,6 +169,11 @@ class ShapeStage(Shape):
         return self
 
     @property
+    def spans_rows(self) -> bool:
+        """Whether a record is made of several rows of the log."""
+        return self.sequences is not None or (self.trees is not None and self.trees.id is not None)
+
+    @property
     def is_plain(self) -> bool:
         """Whether a row of the log is a record."""
         return self == ShapeStage()

@@ -1,0 +1,236 @@
+"""A dataset in parts: each of several jobs, which need not know of each other, writes its share; `merge` makes one of them.
+
+A part stands in `OUT/_gcsl/parts/1-of-3`. What the dataset will be is measured by every job, on all logs, and stands in the
+part; parts of different plans are never put together.
+"""
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from gcsl_data.build import OnRows, Promise, promise, resumable, seal, write
+from gcsl_data.dataset import files
+from gcsl_data.dataset.decode import decode, encode, parse, pretty
+from gcsl_data.dataset.manifest import (
+    MANIFEST_NAME,
+    MAX_MANIFEST_BYTES,
+    SIDE_FOLDER,
+    Manifest,
+    is_shard_name,
+    load,
+    verified_shard,
+)
+from gcsl_data.dataset.shards import DATA_FOLDER, FragmentShards, number_shards, shard_schema
+from gcsl_data.dataset.verified import verified_shards
+from gcsl_data.engines import Engine
+from gcsl_data.errors import DataError, InputError, OutputError, UsageError, reading, shown
+from gcsl_data.plan import Plan
+
+PART_NAME = "part.json"
+_PARTS = "parts"
+_FORMAT = 1
+_SHARD = re.compile(r"([1-9][0-9]{0,5})/([1-9][0-9]{0,5})", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Job `number` (from 1) of `jobs`: it writes the fragments j with j mod jobs = number - 1."""
+
+    number: int
+    jobs: int
+
+    @property
+    def name(self) -> str:
+        """What its part is called."""
+        return f"{self.number}-of-{self.jobs}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """What part.json says: whose share it is, of how many fragments, and the shards of each of its own.
+
+    `manifest` is what the dataset will be: all but its shards and their id.
+    """
+
+    format_version: int
+    number: int
+    jobs: int
+    fragments: int
+    manifest: Manifest
+    written: tuple[FragmentShards, ...]
+
+    @property
+    def rows(self) -> int:
+        """Examples in this part."""
+        return sum(shard.rows for one in self.written for shard in one.shards)
+
+
+def share_of(text: str) -> Share:
+    """`2/3` as a share. Raises UsageError (2)."""
+    found = _SHARD.fullmatch(text)
+    if not found or not int(found[1]) <= int(found[2]):
+        raise UsageError("GD0303", f"--shard {text}: expected I/N with I from 1 to N, such as 2/3")
+    return Share(int(found[1]), int(found[2]))
+
+
+def build_part(
+    plan: Plan,
+    engine: Engine,
+    out: Path,
+    share: Share,
+    *,
+    resume: bool = False,
+    on_rows: OnRows | None = None,
+) -> tuple[Part, Promise]:
+    """Writes one job's share of the dataset that `merge(out)` will make.
+
+    With `resume` a part that is there already stays, if it is of this plan. Raises what `build` raises, and OutputError (73)
+    when something else than parts of the same plan stands at `out`.
+    """
+    require_place_for_parts(out)
+    target = out / SIDE_FOLDER / _PARTS / share.name
+    if not resume:
+        files.require_absent(target)
+    promised = promise(plan, engine)
+    for other in _part_folders(out):
+        _require_same(_read(other), promised.manifest, other)
+    if os.path.lexists(target):
+        return _read(target), promised
+    own = [one for one in promised.plan.fragments if one.index % share.jobs == share.number - 1]
+    files.require_space(target, round(promised.bytes_needed * len(own) / len(promised.plan.fragments)))
+    with files.staged(target, resumable=resumable(promised, resume=resume)) as folder:
+        part = Part(
+            format_version=_FORMAT,
+            number=share.number,
+            jobs=share.jobs,
+            fragments=len(promised.plan.fragments),
+            manifest=promised.manifest,
+            written=write(promised, engine, own, folder, on_rows),
+        )
+        files.write_bytes(folder / PART_NAME, pretty(encode(part)))
+    return part, promised
+
+
+def merge(out: Path, *, on_part: Callable[[int, int], None] = lambda _done, _all: None) -> Manifest:
+    """Makes the dataset of the parts that stand in `out`; it takes their place in one step.
+
+    Raises InputError (66) when there is no such folder, DataError (65) when parts are missing, damaged or of different plans,
+    OutputError (73) when `out` holds anything else.
+    """
+    with reading(out):
+        if not out.is_dir():
+            raise InputError("GD6612", f"{out} is not a folder; expected the --out of jobs with --shard")
+    require_place_for_parts(out)
+    folders = _part_folders(out)
+    parts = [_read(folder) for folder in folders]
+    _require_all(parts, out)
+    for part, folder in zip(parts, folders, strict=True):
+        _require_same(part, parts[0].manifest, folder)
+    manifest = parts[0].manifest
+    with files.staged(out, overwrite=True) as staging:
+        (staging / DATA_FOLDER).mkdir()
+        for done, (part, folder) in enumerate(zip(parts, folders, strict=True), start=1):
+            for shard in (shard for one in part.written for shard in one.shards):
+                files.link(verified_shard(folder, shard), staging / shard.name)
+            on_part(done, len(parts))
+        written = [one for part in parts for one in part.written]
+        first = next(shard for one in written for shard in one.shards)
+        splits = [split.name for split in manifest.splits]
+        shards = number_shards(staging, written, splits, shard_schema(staging / first.name))
+        shutil.copytree(folders[0] / SIDE_FOLDER, staging / SIDE_FOLDER)
+        manifest = seal(staging, replace(manifest, shards=shards))
+        verified_shards(staging, load(staging), manifest.shards)
+        require_place_for_parts(out)  # something may have been put there meanwhile
+    return manifest
+
+
+def require_place_for_parts(out: Path) -> None:
+    """Raises OutputError (73) when something else stands at `out` than a folder of parts, or nothing."""
+    if not os.path.lexists(out):
+        return
+    if out.is_symlink() or not out.is_dir() or (out / MANIFEST_NAME).exists():
+        raise OutputError("GD7310", f"{out} exists; choose another place, or remove it")
+    side = out / SIDE_FOLDER
+    foreign = {path.name for path in out.iterdir()} - {SIDE_FOLDER}
+    if side.is_dir():
+        foreign |= {path.name for path in side.iterdir()} - {_PARTS}
+    if foreign:
+        raise OutputError(
+            "GD7311", f"{out} holds {shown(min(foreign))}, which is no part of a dataset; move it away first"
+        )
+
+
+def _part_folders(out: Path) -> list[Path]:
+    found: dict[tuple[int, int], Path] = {}
+    for path in (out / SIDE_FOLDER / _PARTS).glob("*-of-*"):
+        number, _, jobs = path.name.partition("-of-")
+        if number.isascii() and number.isdigit() and jobs.isascii() and jobs.isdigit():
+            found[int(jobs), int(number)] = path
+    return [found[key] for key in sorted(found)]
+
+
+def _read(folder: Path) -> Part:
+    """part.json of a part. Raises DataError (65) when it is damaged."""
+    path = folder / PART_NAME
+    with reading(path):
+        if path.is_symlink() or path.stat().st_size > MAX_MANIFEST_BYTES:
+            raise DataError("GD6564", f"{path} is not one of our files; remove the part and run its job again")
+        content = path.read_bytes()
+    try:
+        part = decode(Part, parse(content))
+        names = [shard.name for one in part.written for shard in one.shards]
+        if not all(map(is_shard_name, names)) or len(set(names)) < len(names):
+            raise ValueError("it names files that are none of its shards")
+        if part.format_version != _FORMAT:
+            raise ValueError(f"format_version is {part.format_version}, this gcsl reads {_FORMAT}")
+    except (ValueError, RecursionError) as error:
+        raise DataError("GD6565", f"{path}: {error}; remove the part and run its job again") from None
+    return part
+
+
+def _require_same(part: Part, manifest: Manifest, folder: Path) -> None:
+    """Raises DataError (65) when a part belongs to another dataset, saying in what the two differ."""
+    ours, theirs = encode(manifest), encode(part.manifest)
+    differing = [name for name in ours if ours[name] != theirs[name] and name != "dataset_id"]
+    if differing:
+        raise DataError(
+            "GD6566",
+            f"{folder} is part of another dataset: its {_first_difference(ours, theirs, differing[0])} differs; "
+            "run all jobs on the same logs with the same settings and versions",
+        )
+
+
+def _first_difference(ours: dict[str, Any], theirs: dict[str, Any], name: str) -> str:
+    """The place of what differs, as deep as two objects agree in their keys."""
+    one, other = ours[name], theirs[name]
+    if isinstance(one, dict) and isinstance(other, dict):
+        inner = next((key for key in one if key not in other or one[key] != other[key]), None)
+        if inner is not None and inner in other:
+            return f"{name}.{_first_difference(one, other, inner)}"
+    return name
+
+
+def _require_all(parts: Sequence[Part], out: Path) -> None:
+    """Raises DataError (65) unless every fragment is in one part."""
+    if not parts:
+        raise DataError("GD6567", f"{out} holds no parts; run the jobs first: gcsl-data expand ... --shard 1/N")
+    jobs = {part.jobs for part in parts}
+    if len(jobs) > 1:
+        raise DataError(
+            "GD6568", f"{out} holds parts of {' and of '.join(map(str, sorted(jobs)))} jobs; remove those of one"
+        )
+    missing = sorted({*range(1, parts[0].jobs + 1)} - {part.number for part in parts})
+    if missing:
+        told = ", ".join(map(str, missing[:5])) + (" ..." if len(missing) > 5 else "")
+        raise DataError(
+            "GD6569", f"{out}: {len(missing)} of {parts[0].jobs} parts are missing ({told}); run their jobs"
+        )
+    held = sorted(one.fragment for part in parts for one in part.written)
+    if held != [*range(parts[0].fragments)]:
+        raise DataError(
+            "GD6570", f"{out}: its parts do not hold every fragment once; remove them and run the jobs again"
+        )

@@ -1,0 +1,61 @@
+"""A Ray cluster of three nodes on this machine, one of which is killed in each pass of a build: `python -m tests.data.cluster`.
+
+Arguments: the log, where the dataset goes, bytes of a fragment. Prints what happened to each node, a line each.
+"""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.cluster_utils import Cluster
+
+from gcsl_data.build import build
+from gcsl_data.engines.ray import RayEngine
+from gcsl_data.fragments import Fragment
+from gcsl_data.ingest.inputs import find_logs
+from gcsl_data.plan import Plan, make_plan
+from gcsl_data.recipe import resolve
+
+NODES = 3
+
+
+class Struck(RayEngine):
+    """Kills a node when the first fragments of a pass have come and others are being worked at."""
+
+    def __init__(self, logs: Sequence[Any], cluster: Cluster, nodes: list[Any]) -> None:
+        super().__init__(logs, address=cluster.address)
+        self._cluster, self._nodes = cluster, nodes
+
+    def _run(
+        self, work: Callable[..., Any], plan: Plan, fragments: Sequence[Fragment], *given: Any
+    ) -> Iterator[tuple[Fragment, Any]]:
+        done = 0
+        for result in super()._run(work, plan, fragments, *given):
+            done += 1
+            if done == len(self._nodes):  # each node has had a task, and most of them work at the next
+                self._cluster.remove_node(self._nodes.pop(), allow_graceful=False)
+                name = work.__name__.strip("_")
+                print(f"{name}: a node killed after {done} of {len(fragments)} fragments", flush=True)
+            yield result
+        print(f"{work.__name__.strip('_')}: all {done} fragments came from {len(self._nodes)} nodes", flush=True)
+
+
+def main(log: str, out: str, fragment_bytes: str) -> None:
+    memory = 80 * 1024 * 1024
+    cluster = Cluster(
+        initialize_head=True, head_node_args={"num_cpus": 0, "object_store_memory": memory, "include_dashboard": False}
+    )
+    nodes = [cluster.add_node(num_cpus=1, object_store_memory=memory) for _ in range(NODES)]
+    cluster.wait_for_nodes()
+    recipe, _ = resolve(flags={"output.fragment_bytes": fragment_bytes}, environment={})
+    logs = find_logs([log])
+    manifest, _ = build(make_plan(logs, recipe), Struck(logs, cluster, nodes), Path(out))
+    print(f"dataset {manifest.dataset_id}", flush=True)
+    ray.shutdown()
+    cluster.shutdown()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
