@@ -64,7 +64,11 @@ def contest(names: list[str], path: Path, count: int, digits: int, limit: float)
             sys.exit(f"{name} ended with {done.status}\n{done.errors[-2000:]}")
         if done.status:
             why = "over the limit" if done.peak > limit else "killed"
-            print(f"| {name} | {why} after {done.seconds:.1f} s | {done.cpu:.1f} | - | {done.peak:,.0f} |", flush=True)
+            so_far = ", ".join(done.errors.splitlines()) or "no step ended"
+            print(
+                f"| {name} | {why} ({so_far}) after {done.seconds:.1f} s | {done.cpu:.1f} | - | {done.peak:,.0f} |",
+                flush=True,
+            )
             continue
         found[name] = json.loads(done.output)
         if found[name]["steps"]:

@@ -31,22 +31,25 @@ def ours(path: str) -> Found:
     from gcsl_data.stages.goal_filter import choose_goals
     from gcsl_data.stages.thresholds import thresholds_of
 
-    clock = [time.perf_counter()]
+    spent: dict[str, float] = {}
+
+    def step(name: str, started: float) -> float:
+        spent[name] = time.perf_counter() - started
+        print(f"{name} {spent[name]:.1f} s", file=sys.stderr, flush=True)
+        return time.perf_counter()
+
+    now = time.perf_counter()
     names = dict.fromkeys(("log", "source"), pl.lit("log.parquet")) | {"split": pl.lit("train")}
     records = pl.scan_parquet(path, row_index_name="row").with_columns(**names, reject=pl.lit(None, pl.String))
     census = Census(LocalEngine([]).measure(census_of(records)))
-    clock.append(time.perf_counter())
+    now = step("counting", now)
     counted = census.rewards("train")
-    clock.append(time.perf_counter())
+    now = step("putting in order", now)
     stage = BinsStage(count=BINS)
     edges = thresholds_of(counted, stage, labels=(), direction="higher")
-    fit = fit_rewards(
-        counted, edges, stage, direction="higher", form="threshold", comparator=">=", split="train", cut=None
-    )
+    fit = fit_rewards(counted, edges, stage, direction="higher", form="threshold", comparator=">=", split="train")
     fit, _ = choose_goals(fit, "mean", None)
-    clock.append(time.perf_counter())
-    steps = ("count", "put in order", "fit")
-    spent = {step: end - start for step, start, end in zip(steps, clock, clock[1:], strict=False)}
+    step("fitting", now)
     return [threshold.edge for threshold in fit.thresholds], fit.mean, spent
 
 

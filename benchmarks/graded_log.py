@@ -25,7 +25,8 @@ WORDS = tuple(_TEXT.split())
 
 
 def make_graded_log(path: Path, rows: int, *, distinct: bool = False) -> None:
-    """Writes the log in the format of the suffix, .parquet or .jsonl; rewards from 0 to 1 have 3 digits, or all they can."""
+    """Writes the log in the format of the suffix, .parquet or .jsonl; rewards from 0 to 1 have 3 digits, or 12, so that
+    nearly all differ (ours rounds to 12)."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -77,6 +78,6 @@ def _pieces(rows: int, distinct: bool) -> Any:
             {
                 "prompt": texts(asked),
                 "response": texts(spans(height)),
-                "reward": reward if distinct else reward.round(3),
+                "reward": reward.round(12 if distinct else 3),
             }
         )
