@@ -1,9 +1,4 @@
-"""The census: what one pass over all records counts. Every number that is fitted or reported comes from it.
-
-One row per (log, source, split, reject, reward) with `records` (how many) and `first_row` (the lowest row number); with
-several aspects, by the reward of each. For a rejected record the rewards are null. It is small where rewards repeat and one
-row a record where they never do.
-"""
+"""The census: what one look at the facts counts. Every number that is fitted or reported comes from it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,29 +6,11 @@ from dataclasses import dataclass
 import polars as pl
 
 from gcsl_data.dataset.manifest import Accounting, Input
+from gcsl_data.engines import Engine
 from gcsl_data.errors import DataError
 from gcsl_data.ingest.inputs import Log
 from gcsl_data.recipe import ChecksStage
 from gcsl_data.stages.checks import ASKED_BY, FILTERED, REASONS
-
-
-def census_of(
-    records: pl.LazyFrame, rewards: Sequence[str] = ("reward",), *, has_neutral: bool = False
-) -> pl.LazyFrame:
-    """The measure: flagged, split records in, one row per kind of record out (any order).
-
-    `rewards` names graded columns; `has_neutral` says that records carry whether their group told nothing of them.
-    """
-    graded = list(dict.fromkeys(("reward", *rewards)))
-    return (
-        records.with_columns(pl.when(pl.col("reject").is_null()).then(name).alias(name) for name in graded)
-        .group_by("log", "source", "split", "reject", *graded)
-        .agg(
-            records=pl.len().cast(pl.Int64),
-            first_row=pl.col("row").min(),
-            neutral=pl.col("neutral").sum().cast(pl.Int64) if has_neutral else pl.lit(0, pl.Int64),
-        )
-    )
 
 
 def counted(rewards: pl.DataFrame) -> pl.DataFrame:
@@ -43,19 +20,19 @@ def counted(rewards: pl.DataFrame) -> pl.DataFrame:
 
 @dataclass(frozen=True, slots=True)
 class Census:
-    """The collected measure, and the questions that are asked of it."""
+    """The collected counts, and the questions that are asked of them.
+
+    `frame` has a row for each (log, source, split, reject) with `records` (how many), `first_row` (the lowest row number) and
+    `neutral`; `usable` one for each (split, rewards) of usable records with `records`: few where rewards repeat.
+    """
 
     frame: pl.DataFrame
+    usable: pl.DataFrame
 
     @property
     def rows(self) -> int:
         """All rows, usable or not."""
         return int(self.frame["records"].sum())
-
-    @property
-    def usable(self) -> pl.DataFrame:
-        """The part that counts usable records."""
-        return self.frame.filter(pl.col("reject").is_null())
 
     def rewards(self, split: str, column: str = "reward") -> pl.DataFrame:
         """The usable rewards of one split: `reward` (Float64, ascending, distinct) and `records` (Int64)."""
@@ -63,7 +40,7 @@ class Census:
 
     def neutral(self, split: str) -> int:
         """Usable records of one split whose group told nothing of them."""
-        return int(self.usable.filter(pl.col("split") == split)["neutral"].sum())
+        return int(self.frame.filter(pl.col("reject").is_null(), pl.col("split") == split)["neutral"].sum())
 
     def rejected(self, log: str | None = None) -> dict[str, int]:
         """Rejected rows by reason, of one log or of all, in the order of the reasons' names."""
@@ -159,6 +136,21 @@ class Census:
         fault = next((log.faults.rows.get(first["first_row"]) for log in logs if log.uri == first["source"]), None)
         detail = f" ({fault.detail})" if fault else ""
         return f"{first['source']}:{first['first_row']}: {REASONS[first['reject']]}{detail}{more}"
+
+
+def take_census(
+    facts: pl.LazyFrame, engine: Engine, rewards: Sequence[str] = ("reward",), *, has_neutral: bool = False
+) -> Census:
+    """Counts flagged, split facts. `rewards` names graded columns; `has_neutral` says that records carry whether their group
+    told nothing of them.
+    """
+    count = pl.len().cast(pl.Int64)
+    neutral = pl.col("neutral").sum().cast(pl.Int64) if has_neutral else pl.lit(0, pl.Int64)
+    where = facts.group_by("log", "source", "split", "reject")
+    graded = dict.fromkeys(("reward", *rewards))
+    usable = facts.filter(pl.col("reject").is_null()).group_by("split", *graded).agg(records=count)
+    frame = where.agg(records=count, first_row=pl.col("row").min(), neutral=neutral)
+    return Census(engine.measure(frame), engine.measure(usable))
 
 
 def _told(left_out: dict[str, int]) -> str:

@@ -20,14 +20,17 @@ class Extremes:
     sign: int
 
 
-def extremes(flagged: pl.LazyFrame, census: Census, engine: Engine, *, direction: Direction) -> Extremes:
+def extremes(
+    flagged: pl.LazyFrame, facts: pl.LazyFrame, census: Census, engine: Engine, *, direction: Direction
+) -> Extremes:
     """The first record of each of the three best and three worst different rewards.
 
-    The census knows their rows; one more look at the log fetches their texts.
+    The facts know their rows; one more look at the log fetches their texts.
     """
-    usable = census.frame.filter(pl.col("reject").is_null()).select("reward", "source", row="first_row")
-    rewards = usable["reward"].unique()
-    shown = usable.filter(pl.col("reward").is_in(pl.concat([rewards.top_k(SHOWN), rewards.bottom_k(SHOWN)]).implode()))
+    rewards = census.usable["reward"].unique()
+    ends = pl.concat([rewards.top_k(SHOWN), rewards.bottom_k(SHOWN)])
+    there = facts.filter(pl.col("reject").is_null(), pl.col("reward").is_in(ends.implode()))
+    shown = engine.measure(there.group_by("reward", "source").agg(pl.col("row").min()))
     chosen = shown.sort("source", "row").unique("reward", keep="first")
     wanted = flagged.filter(pl.col("row").is_in(chosen["row"].unique().to_list()))
     if "reject" in flagged.collect_schema():  # another response of the same row may be one that cannot be used

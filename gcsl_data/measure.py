@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
-from gcsl_data.census import Census, counted
+from gcsl_data.census import Census, counted, take_census
 from gcsl_data.columns import ASPECT_PREFIX
 from gcsl_data.dataset.manifest import Accounting, Goal, Hygiene, Input, Range, Split
 from gcsl_data.engines import Engine
@@ -61,7 +61,7 @@ def measure(plan: Plan, engine: Engine) -> Measured:
     read the same.
     """
     assert plan.hygiene is not None, "a plan is settled before it is measured"
-    census = Census(engine.measure(plan.census()))
+    census = take_census(plan.known, engine, list(plan.rewards), has_neutral=plan.group_method is not None)
     census.require_usable(plan.recipe.checks, plan.logs)
     fit, warnings = (plan.frozen, ()) if plan.frozen else fit_census(census, plan)
     texts = goal_texts(fit, plan.templates)

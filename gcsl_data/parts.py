@@ -33,6 +33,7 @@ from gcsl_data.plan import Plan
 PART_NAME = "part.json"
 _PARTS = "parts"
 _FORMAT = 1
+_CAUSES = ("recipe", "inputs", "tools", "templates")  # of a manifest; the rest follows from these
 _SHARD = re.compile(r"([1-9][0-9]{0,5})/([1-9][0-9]{0,5})", re.ASCII)
 
 
@@ -185,6 +186,8 @@ def _read(folder: Path) -> Part:
         names = [shard.name for one in part.written for shard in one.shards]
         if not all(map(is_shard_name, names)) or len(set(names)) < len(names):
             raise ValueError("it names files that are none of its shards")
+        if (name := Share(part.number, part.jobs).name) != folder.name:
+            raise ValueError(f"it is that of part {name}")
         if part.format_version != _FORMAT:
             raise ValueError(f"format_version is {part.format_version}, this gcsl reads {_FORMAT}")
     except (ValueError, RecursionError) as error:
@@ -195,7 +198,8 @@ def _read(folder: Path) -> Part:
 def _require_same(part: Part, manifest: Manifest, folder: Path) -> None:
     """Raises DataError (65) when a part belongs to another dataset, saying in what the two differ."""
     ours, theirs = encode(manifest), encode(part.manifest)
-    differing = [name for name in ours if ours[name] != theirs[name] and name != "dataset_id"]
+    causes_first = sorted(ours, key=lambda name: name not in _CAUSES)
+    differing = [name for name in causes_first if ours[name] != theirs[name] and name != "dataset_id"]
     if differing:
         raise DataError(
             "GD6566",

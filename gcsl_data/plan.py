@@ -6,7 +6,6 @@ from functools import partial, reduce
 
 import polars as pl
 
-from gcsl_data.census import census_of
 from gcsl_data.columns import ASPECT_PREFIX, FRAGMENT, KINDS, TIME
 from gcsl_data.dataset.manifest import Hygiene
 from gcsl_data.errors import RecipeError, UsageError, nearest
@@ -131,10 +130,6 @@ class Plan:
     def splits(self) -> tuple[str, ...]:
         """Names of the splits, in order."""
         return SPLIT_NAMES[: max(1, len(self.recipe.splits.shares))]
-
-    def census(self) -> pl.LazyFrame:
-        """The measure that everything is fitted on."""
-        return census_of(self.known, list(self.rewards), has_neutral=self.group_method is not None)
 
     def rejects(self) -> pl.LazyFrame:
         """Where each rejected row stands and why."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
-from gcsl_data.census import Census, census_of
+from gcsl_data.census import take_census
 from gcsl_data.columns import ASPECT_PREFIX, RECORD, TIME
 from gcsl_data.dataset import files
 from gcsl_data.dataset.manifest import Accounting, Hygiene
@@ -78,7 +78,8 @@ def write_records(
             facts = engine.sink_records(records, target, metadata=metadata, facts=to_put_down)
         else:
             engine.sink_parquet(records, target, metadata=metadata)
-        census = Census(engine.measure(census_of(assign_splits(reduce(taken, steps, facts), ()))))
+        counted = assign_splits(reduce(taken, steps, facts), ())
+        census = take_census(counted, engine)
         census.require_usable(recipe.checks, logs)
         for log in logs:
             log.require_unchanged()
@@ -89,7 +90,7 @@ def write_records(
         elif overwrite:
             rejects_path.unlink(missing_ok=True)
     hygiene, _ = hygiene_of(facts, rewards, engine)
-    found = extremes(pl.scan_parquet(out, glob=False), census, engine, direction=direction)
+    found = extremes(pl.scan_parquet(out, glob=False), counted, census, engine, direction=direction)
     return Ingested(census.accounting(filtered={}), hygiene, found, reading.notes)
 
 

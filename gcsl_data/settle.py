@@ -7,18 +7,28 @@ from typing import cast
 
 import polars as pl
 
-from gcsl_data.census import Census, census_of
+from gcsl_data.census import take_census
 from gcsl_data.dataset.manifest import Hygiene
 from gcsl_data.engines import Engine
 from gcsl_data.fit import Direction
 from gcsl_data.normalisation import GroupMethodName
 from gcsl_data.plan import Plan
 from gcsl_data.recipe import ChecksStage
-from gcsl_data.stages.hygiene import counts, has_verdicts, verdicts, with_verdicts, without_left_out
+from gcsl_data.stages.hygiene import (
+    counts,
+    has_verdicts,
+    repeats,
+    share_of_pairs,
+    verdicts,
+    with_verdicts,
+    without_left_out,
+)
 from gcsl_data.stages.labels import raw
 from gcsl_data.stages.normalise_groups import group_statistics, normalise_by_group
 from gcsl_data.stages.rewards import mirrored
 from gcsl_data.stages.splits import assign_splits, assign_time_splits, cuts_of, first_times
+
+_ROWS_COMPARED = 2_000_000  # at a time: they take about 300 MB
 
 
 def settle(plan: Plan, engine: Engine) -> Plan:
@@ -35,8 +45,10 @@ def settle(plan: Plan, engine: Engine) -> Plan:
 
 def hygiene_of(facts: pl.LazyFrame, rewards: Sequence[str], engine: Engine) -> tuple[Hygiene, int]:
     """What is suspicious in the usable records, and the bytes of their texts. `rewards` names all their rewards."""
-    found = engine.measure(counts(facts, rewards)).row(0, named=True)
+    found = engine.measure(counts(facts)).row(0, named=True)
     text_bytes = found.pop("text_bytes") or 0
+    repeated = [engine.measure(repeats(some, rewards)) for some in _shares(facts, engine)]
+    found |= pl.concat(repeated).sum().row(0, named=True)
     return Hygiene(**{name: value or 0 for name, value in found.items()}), text_bytes
 
 
@@ -49,8 +61,16 @@ def verdicts_of(
     """
     if facts is None or not has_verdicts(stage):
         return (partial(without_left_out),)
-    found = engine.measure(verdicts(facts, rewards, stage))
+    found = pl.concat(
+        [engine.measure(verdicts(some, rewards, stage)) for some in _shares(facts, engine)], how="diagonal"
+    )
     return partial(with_verdicts, found=found, rewards=rewards), partial(without_left_out)
+
+
+def _shares(facts: pl.LazyFrame, engine: Engine) -> list[pl.LazyFrame]:
+    """The facts in so many shares that comparing the pairs of one takes little memory, however many there are."""
+    shares = 1 + int(engine.measure(facts.select(pl.len())).item()) // _ROWS_COMPARED
+    return [share_of_pairs(facts, share, shares) for share in range(shares)]
 
 
 def _clean(plan: Plan, engine: Engine) -> Plan:
@@ -93,7 +113,7 @@ def _by_time(plan: Plan, engine: Engine) -> Plan:
         return plan
     firsts = engine.measure(first_times(plan.known))
     if firsts.is_empty():  # why no record can be used says more than that none has a time
-        Census(engine.measure(census_of(assign_splits(plan.known, ())))).require_usable(plan.recipe.checks, plan.logs)
+        take_census(assign_splits(plan.known, ()), engine).require_usable(plan.recipe.checks, plan.logs)
     frozen = plan.frozen.time_cuts if plan.frozen else None
     cuts = frozen or cuts_of(firsts, stage.shares)
     return replace(plan.then(partial(assign_time_splits, firsts=firsts, cuts=cuts)), time_cuts=cuts)

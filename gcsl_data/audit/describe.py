@@ -113,6 +113,6 @@ def _of_logs(paths: Sequence[str], recipe: Recipe, counts: Sequence[int], on_ste
         subject_of_log(plan, measured, engine),
         plan.notes,
         measured.warnings,
-        extremes(plan.records, measured.census, engine, direction=plan.direction),
+        extremes(plan.records, plan.known, measured.census, engine, direction=plan.direction),
         sweep_bins(plan, measured.census, counts) if counts else (),
     )

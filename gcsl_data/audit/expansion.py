@@ -10,7 +10,7 @@ from gcsl_data.audit.log_rows import file_of, reject_findings
 from gcsl_data.audit.stat_numbers import gate_numbers
 from gcsl_data.audit.stats import stats_of
 from gcsl_data.audit.subject import Subject, subject_of_log
-from gcsl_data.census import Census
+from gcsl_data.census import take_census
 from gcsl_data.dataset.decode import encode
 from gcsl_data.engines import Engine
 from gcsl_data.errors import DataError
@@ -55,7 +55,7 @@ class Expansion:
             measured = measure(plan, engine)
         except DataError as error:
             refused = error
-        census = measured.census if measured else Census(engine.measure(plan.census()))
+        census = measured.census if measured else take_census(plan.known, engine, list(plan.rewards))
         self.rows = census.rows
         self.looked_at.add("log.rows")
         self.findings += reject_findings(census, logs, recipe.checks)

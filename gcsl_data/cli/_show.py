@@ -138,14 +138,14 @@ def _key(name: str) -> str:
 
 
 @contextmanager
-def progress(mode: str, what: str) -> Iterator[OnRows]:
-    """Something to call with (rows done, rows in all): a bar on a terminal, a line at the end when plain."""
+def progress(mode: str, what: str, unit: str = "rows") -> Iterator[OnRows]:
+    """Something to call with (rows done, rows in all): a bar on a terminal, lines when plain."""
     interactive = sys.stderr.isatty() and not os.environ.get("CI")
     if mode == "none" or (mode == "auto" and not interactive):
         yield lambda _done, _total: None
         return
     if mode == "plain":
-        yield lambda done, total: say(f"{what}: {done} of {total} rows")
+        yield lambda done, total: say(f"{what}: {done} of {total} {unit}")
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:

@@ -1,5 +1,6 @@
 """gcsl-data expand: logs in, a dataset out."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,7 +14,9 @@ def expand(
     logs: Annotated[
         list[str], typer.Argument(metavar="LOG...", help="Logs; paths, quoted patterns, URIs, or - for stdin.")
     ],
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="The dataset's folder. (./<log>-gcsl)")] = None,
+    out: Annotated[
+        str | None, typer.Option("--out", "-o", help="The dataset's folder, or s3://bucket/prefix. (./<log>-gcsl)")
+    ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the dataset that stands there, when the new one is whole.")
     ] = False,
@@ -39,14 +42,17 @@ def expand(
 ) -> None:
     """Turn logs into goal-conditioned training examples.
 
-    Every record becomes one example for each kept goal that its reward reaches. Prints the dataset's folder.
+    Every record becomes one example for each kept goal that its reward reaches. Prints where the dataset is.
     """
     from gcsl_data.audit.summary import summary_of
     from gcsl_data.audit.template_lint import lint_used
     from gcsl_data.build import build, require_place
     from gcsl_data.cli import _show, _show_stats
     from gcsl_data.cli._run import telling_what_is_kept
+    from gcsl_data.cli._upload import require_vacant, send
     from gcsl_data.dataset.decode import encode
+    from gcsl_data.dataset.store import is_uri
+    from gcsl_data.dataset.upload import staging
     from gcsl_data.engines.registry import engine_of
     from gcsl_data.errors import UsageError
     from gcsl_data.ingest.inputs import find_logs
@@ -58,34 +64,41 @@ def expand(
     if print_recipe:
         _show.show_settings(settings(resolved), origins, as_json=json)
         return
+    for_folders = {"--overwrite": overwrite, "--resume": resume, "--shard": shard}
+    uri = require_vacant(out, for_folders) if out is not None and is_uri(out) else None
     found = find_logs(logs, resolved.shape)
-    target = out or Path(f"{found[0].path.stem}-gcsl")
+    target = Path(f"{found[0].path.stem}-gcsl" if out is None else out)
     share = share_of(shard) if shard else None
     if share and overwrite:
         raise UsageError("GD0304", "--overwrite goes with a whole dataset, not with --shard; give a new --out")
-    require_place_for_parts(target) if share else require_place(target, overwrite=overwrite)
+    if not uri:
+        require_place_for_parts(target) if share else require_place(target, overwrite=overwrite)
     plan = make_plan(found, resolved)
     _show.say_notes(plan.notes)
     for origin in dict.fromkeys(template.origin for template in plan.templates.values()):
         _show.say(f"template: {origin}")
     doubts = lint_used(plan.templates.values())
     runs = engine_of(engine, found)
-    with _show.progress(progress, "writing examples") as on_rows, telling_what_is_kept():
-        if share:
-            part, promised = build_part(plan, runs, target, share, resume=resume, on_rows=on_rows)
-            manifest, measured = part.manifest, promised.measured
-        else:
-            part = None
-            manifest, measured = build(plan, runs, target, overwrite=overwrite, resume=resume, on_rows=on_rows)
+    with telling_what_is_kept(), staging(uri) if uri else nullcontext(target) as folder:
+        with _show.progress(progress, "writing examples") as on_rows:
+            if share:
+                part, promised = build_part(plan, runs, folder, share, resume=resume, on_rows=on_rows)
+                manifest, measured = part.manifest, promised.measured
+            else:
+                part = None
+                manifest, measured = build(plan, runs, folder, overwrite=overwrite, resume=resume, on_rows=on_rows)
+        if uri:
+            send(folder, uri, progress)
     warnings = [*measured.warnings, *doubts]
     for warning in warnings:
         _show.say(f"warning: {warning}")
-    summary = summary_of(manifest, str(target), manifest.formulation)
+    place = uri or str(target)
+    summary = summary_of(manifest, place, manifest.formulation)
     if json:
         wrote = {"part": {"number": part.number, "jobs": part.jobs, "examples": part.rows}} if part else {}
-        _show.print_json({"output": str(target), "warnings": warnings, **wrote, **encode(summary)})
+        _show.print_json({"output": place, "warnings": warnings, **wrote, **encode(summary)})
         return
     _show_stats.say_expanded(summary)
     if part:
-        _show.say(f"part {part.number} of {part.jobs}: {part.rows} examples; with all parts: gcsl-data merge {target}")
-    print(target)
+        _show.say(f"part {part.number} of {part.jobs}: {part.rows} examples; with all parts: gcsl-data merge {place}")
+    print(place)

@@ -9,6 +9,7 @@ import functools
 import os
 import secrets
 import shutil
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
@@ -123,15 +124,31 @@ def _connected(address: str | None) -> Any:
         raise UsageError("GD0305", "--engine ray needs Ray; run: pip install 'gcsl[ray]'") from None
     if ray.is_initialized():
         return ray
+    address = address or os.environ.get("RAY_ADDRESS")
+    _require_answer(address)
     # A worker has one thread for each CPU that its task asks for.
     environment = {"env_vars": {"POLARS_MAX_THREADS": "1"}}
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "runtime_env": environment}
     try:
-        ray.init(address=address or os.environ.get("RAY_ADDRESS"), **options)
+        ray.init(address=address, **options)
     except (ConnectionError, RuntimeError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ResourceError("GD7111", f"no Ray cluster answers ({reason}); check RAY_ADDRESS, or unset it") from None
+        raise _silence(error) from None
     return ray
+
+
+def _require_answer(address: str | None) -> None:
+    """Raises ResourceError (71) when nobody listens at host:port: Ray would ask again for minutes."""
+    host, _, port = (address or "").rpartition(":")
+    if host and port.isdigit() and "/" not in host:
+        try:
+            socket.create_connection((host, int(port)), timeout=10).close()
+        except OSError as error:
+            raise _silence(error) from None
+
+
+def _silence(error: Exception) -> ResourceError:
+    reason = str(error).strip().splitlines()[0]
+    return ResourceError("GD7111", f"no Ray cluster answers ({reason}); check RAY_ADDRESS, or unset it")
 
 
 def _shipped(plan: Plan) -> Shipped:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from gcsl_data.dataset.store import s3_endpoint
 from gcsl_data.errors import InputError, UsageError
 from gcsl_data.ingest.plain import copying, temporary_folder
 
@@ -54,7 +55,7 @@ def _store(scheme: str) -> Any:
     import pyarrow.fs
 
     if scheme == "s3":
-        endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+        endpoint = s3_endpoint()
         if not endpoint:
             return pyarrow.fs.S3FileSystem()
         parts = urlsplit(endpoint)

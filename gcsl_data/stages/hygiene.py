@@ -20,25 +20,33 @@ _KEYS = (PLACE, "part")
 _CANCELS = 1e-12  # of the largest reward of a pair: a mean below that is what a sum that cancels leaves
 
 
-def counts(facts: pl.LazyFrame, rewards: Sequence[str]) -> pl.LazyFrame:
-    """The measure: one row with the fields of `manifest.Hygiene`, of the usable records, and `text_bytes`, those of their
+def counts(facts: pl.LazyFrame) -> pl.LazyFrame:
+    """The measure: one row with what `manifest.Hygiene` says of each usable record by itself, and the `text_bytes` of their
     prompts and responses in UTF-8; `longest` is null without any record.
     """
-    usable = facts.filter(pl.col("reject").is_null())
-    found = usable.select(
+    return facts.filter(pl.col("reject").is_null()).select(
         leaks=pl.col(LEAKY).sum().cast(pl.Int64),
         control_tokens=pl.col(CONTROL).sum().cast(pl.Int64),
         longest=pl.col(CHARACTERS).max(),
         text_bytes=pl.col(BYTES).sum(),
     )
+
+
+def repeats(facts: pl.LazyFrame, rewards: Sequence[str]) -> pl.LazyFrame:
+    """The measure: one row with what `manifest.Hygiene` says of usable records that share prompt and response.
+
+    It may be taken for `share_of_pairs` after share, and added up.
+    """
     records, distinct = pl.col("records"), pl.col("distinct")
+    usable = facts.filter(pl.col("reject").is_null())
     same = usable.group_by(*PAIR, *rewards).agg(records=pl.len().cast(pl.Int64))
     pairs = same.group_by(PAIR).agg(records.sum(), distinct=pl.len().cast(pl.Int64))
-    repeats = pairs.select(
-        duplicates=(records - distinct).sum(),
-        conflicting=records.filter(distinct > 1).sum(),
-    )
-    return pl.concat([repeats, found], how="horizontal")
+    return pairs.select(duplicates=(records - distinct).sum(), conflicting=records.filter(distinct > 1).sum())
+
+
+def share_of_pairs(facts: pl.LazyFrame, share: int, shares: int) -> pl.LazyFrame:
+    """The facts of some pairs of prompt and response, all of each: what compares them needs memory for those alone."""
+    return facts if shares == 1 else facts.filter(pl.col(PAIR[0]) % shares == share)
 
 
 def without_left_out(records: pl.LazyFrame) -> pl.LazyFrame:
@@ -59,7 +67,7 @@ def verdicts(facts: pl.LazyFrame, rewards: Sequence[str], stage: ChecksStage) ->
     `verdict` is why it is left out, null where it stays; then `mean <reward>` holds what its rewards become. Of records with
     the same prompt, response and rewards, `dedup` keeps the first; of those with other rewards, `conflicts` does.
     """
-    usable = facts.with_row_index(_ORDER).filter(pl.col("reject").is_null()).select(_ORDER, *_KEYS, *rewards, *PAIR)
+    usable = facts.filter(pl.col("reject").is_null()).with_row_index(_ORDER).select(_ORDER, *_KEYS, *rewards, *PAIR)
     several = usable.filter(pl.len().over(PAIR) > 1)
     is_repeat = pl.lit(False)
     if stage.dedup == "exact":

@@ -14,8 +14,9 @@ LAYERS = """
 errors normalisation time_cuts resources
 fit schema_shape
 dataset.renames
-dataset.decode dataset.goal dataset.files dataset
+dataset.decode dataset.goal dataset.files dataset.store dataset
 dataset.manifest
+dataset.upload
 columns control_tokens hashing lookup schema_diff
 stages.builders stages.builders.settings ingest.shapes ingest.shapes.settings
 presets
@@ -43,12 +44,13 @@ stages.builders.groups stages.builders.weights
 stages.builders.registry
 stages.aspects stages.formulations
 stages.labels stages.leaks stages.wording stages.facts
-census stages.hygiene stages.render stages reading dataset.shards
+stages.hygiene stages.render stages reading dataset.shards
 stages.builders.rows
 plan inference
 writing dataset.finished
 engines
-engines.local extremes
+engines.local census
+extremes
 engines.ray
 engines.registry
 settle tally
@@ -77,7 +79,7 @@ audit.check_folder audit.check_logs
 audit.* audit
 testing
 cli._options cli._run cli._show cli._draw
-cli._show_explained cli._show_sections cli._show_diff cli._show_trace cli._show_check
+cli._show_explained cli._show_sections cli._show_diff cli._show_trace cli._show_check cli._upload
 cli._show_stats
 cli.*
 cli

@@ -171,7 +171,7 @@ def test_expand_and_stats_take_the_same_recipe_flags() -> None:
         for name, command in commands.items()
     }
 
-    assert flags["expand"] - flags["stats"] == {"--out", "--print-recipe"}
+    assert flags["expand"] - flags["stats"] == {"--out", "--print-recipe", "--resume", "--shard", "--engine"}
     assert flags["stats"] - flags["expand"] == {
         "--against",
         "--sweep-bins",

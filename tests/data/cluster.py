@@ -1,8 +1,10 @@
-"""A Ray cluster of three nodes on this machine, one of which is killed in each pass of a build: `python -m tests.data.cluster`.
+"""A Ray cluster of three nodes on this machine, one of which is killed in each pass: `python -m tests.data.cluster`.
 
-Arguments: the log, where the dataset goes, bytes of a fragment. Prints what happened to each node, a line each.
+Arguments: the log, where datasets go, and recipes (flags as a JSON object, by name). The first is built while nodes are
+killed, the others after that. Prints what happened, a line each.
 """
 
+import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -42,17 +44,19 @@ class Struck(RayEngine):
         print(f"{work.__name__.strip('_')}: all {done} fragments came from {len(self._nodes)} nodes", flush=True)
 
 
-def main(log: str, out: str, fragment_bytes: str) -> None:
+def main(log: str, folder: str, recipes: str) -> None:
     memory = 80 * 1024 * 1024
     cluster = Cluster(
         initialize_head=True, head_node_args={"num_cpus": 0, "object_store_memory": memory, "include_dashboard": False}
     )
     nodes = [cluster.add_node(num_cpus=1, object_store_memory=memory) for _ in range(NODES)]
     cluster.wait_for_nodes()
-    recipe, _ = resolve(flags={"output.fragment_bytes": fragment_bytes}, environment={})
     logs = find_logs([log])
-    manifest, _ = build(make_plan(logs, recipe), Struck(logs, cluster, nodes), Path(out))
-    print(f"dataset {manifest.dataset_id}", flush=True)
+    for struck, (name, flags) in enumerate(json.loads(recipes).items()):
+        recipe, _ = resolve(flags=flags, environment={})
+        engine = RayEngine(logs, address=cluster.address) if struck else Struck(logs, cluster, nodes)
+        manifest, _ = build(make_plan(logs, recipe), engine, Path(folder) / name)
+        print(f"{name}: dataset {manifest.dataset_id}", flush=True)
     ray.shutdown()
     cluster.shutdown()
 

@@ -18,7 +18,8 @@ import polars as pl
 from .support import PROGRAM, write_jsonl
 
 Hashes = dict[str, str]
-PARTS = ("--split", "0.9,0.1", "--set", "output.shard_bytes=200000")  # many shards: many moments to be killed in
+# Many fragments and shards: many moments to be killed in.
+PARTS = ("--split", "0.9,0.1", "--set", "output.shard_bytes=200000", "--set", "output.fragment_bytes=300000")
 
 _PLACES = (
     {"TZ": "Asia/Kathmandu", "LC_ALL": "C"},
@@ -36,7 +37,9 @@ VARIANTS: list[Mapping[str, str]] = [_EVERY[n * 5 % 24] for n in range(24)]  # s
 def build_elsewhere(
     folder: Path, rows: Sequence[Mapping[str, Any]], flags: Sequence[str], variant: Mapping[str, str], *, number: int
 ) -> Path:
-    """The dataset of these rows, made in `folder`: as two logs, in an order, at times and from a place that `number` says."""
+    """The dataset of these rows, made in `folder`: of two logs; their order and times, the place and the jobs vary with
+    `number`.
+    """
     (folder / "logs").mkdir(parents=True)
     (folder / "elsewhere").mkdir()
     cut = len(rows) * 3 // 5
@@ -45,13 +48,17 @@ def build_elsewhere(
     pl.DataFrame(rows[cut:]).write_parquet(second, row_group_size=500)
     os.utime(first, (number * 1e8, number * 1e8))
     given = [str(first), str(second)] if number % 2 else [os.path.relpath(second, folder / "elsewhere"), str(first)]
-    subprocess.run(
-        [*PROGRAM, "expand", *given, "-o", f"../set{number}", *flags],
-        cwd=folder / "elsewhere",
-        env={**os.environ, **variant},
-        check=True,
-        capture_output=True,
-    )
+    expand = ["expand", *given, "-o", f"../set{number}", *flags]
+    jobs = (1, 3, 2)[number % 3]
+    parts = [[*expand, "--shard", f"{job}/{jobs}"] for job in range(jobs, 0, -1)]
+    for command in [expand] if jobs == 1 else [*parts, ["merge", f"../set{number}"]]:
+        subprocess.run(
+            [*PROGRAM, *command],
+            cwd=folder / "elsewhere",
+            env={**os.environ, **variant},
+            check=True,
+            capture_output=True,
+        )
     return folder / f"set{number}"
 
 

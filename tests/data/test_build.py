@@ -83,9 +83,10 @@ def test_nothing_of_this_machine_stands_in_a_dataset(tmp_path: Path) -> None:
             assert str(tmp_path).encode() not in path.read_bytes(), path
 
 
-def test_the_bytes_do_not_depend_on_threads_seeds_zones_locales_folders_or_order(tmp_path: Path) -> None:
+def test_the_bytes_do_not_depend_on_threads_seeds_zones_locales_folders_order_or_jobs(tmp_path: Path) -> None:
     rows = make_rows(REWARDS)
     flags = ["--split", "0.8,0.1,0.1", "--bins", "7", "--set", "output.shard_bytes=200000"]
+    flags += ["--set", "output.fragment_bytes=100000"]
 
     found = [
         hashes(build_elsewhere(tmp_path / f"machine {number}", rows, flags, variant, number=number))

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gcsl_data.census import Census
+from gcsl_data.census import take_census
 from gcsl_data.dataset.manifest import load
 from gcsl_data.settle import settle
 from gcsl_data.stages.checks import FILTERED
@@ -116,7 +116,7 @@ def test_records_are_judged_as_one_by_one(
     assert single or found["reward"].to_list() == found["reward_s"].to_list()
     assert plan.hygiene is not None
     assert (plan.hygiene.duplicates, plan.hygiene.conflicting) == suspicious(everything)
-    account = Census(engine.measure(plan.census())).accounting(filtered={})
+    account = take_census(plan.known, engine).accounting(filtered={})
     assert account.rows == account.used + sum(account.rejected.values()) + sum(account.filtered.values())
     assert account.filtered.keys() <= {"duplicate", "conflicting"}
     assert account.used == sum(reject is None for reject, _ in judged)

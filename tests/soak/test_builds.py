@@ -30,14 +30,14 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_jsonl(tmp_path_factory.mktemp("small") / "log.jsonl", make_rows(REWARDS[:500]))
 
 
-@pytest.mark.parametrize("flags", [(), ("--overwrite",)], ids=["new", "overwrite"])
+@pytest.mark.parametrize("flags", [(), ("--overwrite",), ("--resume",)], ids=["new", "overwrite", "resume"])
 def test_two_hundred_kills_leave_nothing_or_all(tmp_path: Path, log: Path, flags: tuple[str, ...]) -> None:
     out, whole = tmp_path / "out", tmp_path / "whole"
     assert gcsl_data("expand", log, "-o", whole, *PARTS, cwd=tmp_path).status == 0
     expected = hashes(whole)
     landed = runs = 0
     while runs < 200:
-        if out.exists() and not flags:
+        if out.exists() and flags != ("--overwrite",):
             shutil.rmtree(out)
         landed += killed(
             ("expand", str(log), "-o", str(out), *PARTS, *flags),
@@ -52,6 +52,27 @@ def test_two_hundred_kills_leave_nothing_or_all(tmp_path: Path, log: Path, flags
     assert gcsl_data("expand", log, "-o", out, "--overwrite", *PARTS, cwd=tmp_path).status == 0
     assert hashes(out) == expected
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "whole"]
+
+
+def test_two_hundred_kills_of_a_merge_leave_the_parts_or_the_dataset(tmp_path: Path, log: Path) -> None:
+    out, whole, kept = tmp_path / "out", tmp_path / "whole", tmp_path / "kept"
+    assert gcsl_data("expand", log, "-o", whole, *PARTS, cwd=tmp_path).status == 0
+    for share in ("1/2", "2/2"):
+        assert gcsl_data("expand", log, "-o", kept, "--shard", share, *PARTS, cwd=tmp_path).status == 0
+    parts, expected = hashes(kept), hashes(whole)
+    landed = merged = 0
+    for run in range(200):
+        if not out.exists() or hashes(out) == expected:
+            shutil.rmtree(out, ignore_errors=True)
+            shutil.copytree(kept, out)
+        landed += killed(("merge", str(out)), times=1, seed=run, found=lambda: hashes(out), may_be=(parts, expected))
+        merged += hashes(out) == expected
+    print(f"{landed} of 200 killed before their end, {merged} had merged")
+    assert landed > 50
+    if hashes(out) != expected:
+        assert gcsl_data("merge", out, cwd=tmp_path).status == 0
+    assert hashes(out) == expected
+    assert not [*tmp_path.glob(".out.*")]
 
 
 @pytest.mark.parametrize("flags", [(), ("--overwrite",)], ids=["new", "overwrite"])
@@ -160,7 +181,7 @@ def test_one_hash_on_twenty_four_machines(tmp_path: Path, flags: list[str]) -> N
     seen: list[Hashes] = []
     for number, variant in enumerate(VARIANTS):
         folder = tmp_path / f"machine {number}"
-        given = [*flags, "--set", "output.shard_bytes=200000"]
+        given = [*flags, "--set", "output.shard_bytes=200000", "--set", "output.fragment_bytes=150000"]
         seen.append(hashes(build_elsewhere(folder, rows, given, variant, number=number)))
         shutil.rmtree(folder)
 
