@@ -24,7 +24,7 @@ def ours(path: str) -> Found:
     """The path of `expand` from records to the fit with its goals chosen."""
     import polars as pl
 
-    from gcsl_data.census import Census, census_of
+    from gcsl_data.census import take_census
     from gcsl_data.engines.local import LocalEngine
     from gcsl_data.recipe import BinsStage
     from gcsl_data.stages.fitting import fit_rewards
@@ -41,7 +41,7 @@ def ours(path: str) -> Found:
     now = time.perf_counter()
     names = dict.fromkeys(("log", "source"), pl.lit("log.parquet")) | {"split": pl.lit("train")}
     records = pl.scan_parquet(path, row_index_name="row").with_columns(**names, reject=pl.lit(None, pl.String))
-    census = Census(LocalEngine([]).measure(census_of(records)))
+    census = take_census(records, LocalEngine([]))
     now = step("counting", now)
     counted = census.rewards("train")
     now = step("putting in order", now)
