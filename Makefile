@@ -17,7 +17,7 @@ help:
 	@echo "make compare      every method of examples/recipes for a few steps, in one table (an hour on two cores)"
 	@echo "make test         install, lint, types, all tests"
 	@echo "make test-system  what needs a system package (strace, Chromium), through apt where that is allowed, or an index"
-	@echo "make soak         long campaigns: random rewards by the million, repeated builds, runs killed at every step"
+	@echo "make soak         long campaigns: random rewards by the million, 5,000 mutants, repeated builds, kills, seeded bugs"
 	@echo "make clean        remove what the above made, .venv included"
 
 demo: $(VENV)/.train

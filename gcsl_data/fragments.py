@@ -63,8 +63,8 @@ class Pieces:
 
 
 def divide_logs(logs: Sequence[Log], fragment_bytes: int) -> tuple[Pieces, ...]:
-    """Each log in pieces of at most about `fragment_bytes` as it lies on disk; small logs share a fragment."""
-    sizes = [log.plain.stat().st_size for log in logs]
+    """Each log in pieces of at most about `fragment_bytes`, uncompressed; small logs share a fragment."""
+    sizes = [log.format.size(log.plain) for log in logs]
     rows = [log.rows() if size > fragment_bytes else 0 for log, size in zip(logs, sizes, strict=True)]
     return divide(sizes, rows, fragment_bytes)
 

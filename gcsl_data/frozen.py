@@ -1,10 +1,11 @@
 """A fit that was made earlier: read, checked against the recipe, used as it is (`--fit FILE`)."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from gcsl_data.dataset.decode import decode, parse
-from gcsl_data.dataset.manifest import SIDE_FOLDER
+from gcsl_data.dataset.manifest import SIDE_FOLDER, load
 from gcsl_data.errors import DataError, InputError, RecipeError, UsageError
 from gcsl_data.fit import Comparator, Direction, Fit, GoalForm
 from gcsl_data.recipe import Recipe
@@ -49,16 +50,32 @@ def frozen_fit(
 
 
 def read_fit(path: Path) -> Fit:
-    """The fit in a file, or in a dataset's folder. Raises InputError (66) and DataError (65)."""
-    file = path / SIDE_FOLDER / FIT_NAME if path.is_dir() else path
+    """The fit in a file, or that of a dataset: its manifest's. Raises InputError (66) and DataError (65)."""
+    if path.is_dir():
+        return _fit_of_dataset(path)
+    fit = _parsed(path)
+    for problem in fit.contradictions():
+        raise DataError("GD6541", f"{path}: {problem}; make it again with gcsl-data fit")
+    return fit
+
+
+def _fit_of_dataset(folder: Path) -> Fit:
+    """The manifest's, which its id vouches for. The copy beside it is for people: whoever edited that is told so."""
+    fit = load(folder).fit
+    copy = folder / SIDE_FOLDER / FIT_NAME
+    if os.path.lexists(copy) and (not copy.is_file() or _parsed(copy) != fit):
+        raise DataError(
+            "GD6546", f"{copy} does not say what the manifest says; restore it, or give --fit the file itself"
+        )
+    return fit
+
+
+def _parsed(file: Path) -> Fit:
     try:
         content = file.read_bytes()
     except OSError as error:
         raise InputError("GD6615", f"{file}: cannot read the fit ({error.strerror})") from None
     try:
-        fit = decode(Fit, parse(content))
+        return decode(Fit, parse(content))
     except (ValueError, RecursionError) as error:
         raise DataError("GD6540", f"{file} is no fit: {error}; make one with gcsl-data fit") from None
-    for problem in fit.contradictions():
-        raise DataError("GD6541", f"{file}: {problem}; make it again with gcsl-data fit")
-    return fit

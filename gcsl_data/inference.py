@@ -4,12 +4,13 @@ Source: the paper asks for the highest threshold, and for 1.04 to 1.24 times its
 nothing of the end of the scale, so beyond it there is a warning and no clipping (our choice).
 """
 
+import hashlib
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
 from pathlib import Path
 
 from gcsl_data.dataset.manifest import SIDE_FOLDER, Goal, Manifest, template_file
-from gcsl_data.errors import DataError, UsageError
+from gcsl_data.errors import DataError, UsageError, reading
 from gcsl_data.fit import Fit
 from gcsl_data.recipe import GoalsStage
 from gcsl_data.stages.templates import GoalTemplate, load_template, render_threshold
@@ -114,15 +115,14 @@ def _warnings(number: str, manifest: Manifest, template: GoalTemplate) -> tuple[
 
 def _template(folder: Path, manifest: Manifest) -> GoalTemplate:
     """The template as it was when the dataset was made, with what was filled in."""
-    noted = manifest.templates["reward"]
     path = folder / SIDE_FOLDER / template_file("reward")
+    noted = manifest.templates.get("reward")
+    if noted is None or not path.is_file():
+        raise DataError("GD6542", f"{path} is missing; restore it or build the dataset again")
+    with reading(path):
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    if digest != noted.sha256:
+        raise DataError("GD6543", f"{path} is not the template that the dataset was made with; restore it")
     scale = (noted.scale[0], noted.scale[1]) if noted.scale else None
     stage = GoalsStage.model_construct(template=str(path), metric=noted.metric, scale=scale, formulation="gcsl-bey-nl")
-    if not path.is_file():
-        raise DataError("GD6542", f"{path} is missing; restore it or build the dataset again")
-    template = load_template(
-        stage, manifest.fit.direction, form="value" if manifest.fit.form == "value" else "threshold"
-    )
-    if template.sha256 != noted.sha256:
-        raise DataError("GD6543", f"{path} is not the template that the dataset was made with; restore it")
-    return template
+    return load_template(stage, manifest.fit.direction, form="value" if manifest.fit.form == "value" else "threshold")

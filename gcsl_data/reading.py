@@ -49,10 +49,16 @@ class Reading:
             frame = self.mapped[stretch.log]
             if not stretch.is_whole:
                 log = self.logs[stretch.log]
-                part = replace(log, scanned=log.scanned.slice(stretch.start, stretch.rows))
+                scanned = log.format.some_rows(log.plain, log.scanned, stretch.start, stretch.rows)
+                part = replace(log, scanned=scanned)
                 frame, _ = to_records(part, self.record, self.shape)
             frames.append(self._placed(frame, stretch.log))
         return self._flagged(frames)
+
+    @property
+    def is_indexed(self) -> bool:
+        """Whether the rows of a fragment can be read without those before it."""
+        return all(log.format.is_indexed for log in self.logs)
 
     def _placed(self, frame: pl.LazyFrame, log: int) -> pl.LazyFrame:
         placed = with_time(with_places(frame, log, self.pieces[log]), self.kind)

@@ -363,7 +363,7 @@ class OutputStage(Stage):
     format: Format = "messages"
     """Prompts and completions as chat messages, or as plain text."""
     fragment_bytes: int = Field(default=64 * 1024 * 1024, ge=1)
-    """Logs are expanded in pieces of about this many bytes, as they lie on disk; each has shards of its own."""
+    """Logs are expanded in pieces of about this many bytes, uncompressed; each has shards of its own."""
     shard_bytes: int = Field(default=256 * 1024 * 1024, ge=1)
     """A shard is closed when its Arrow data reaches this many bytes."""
 

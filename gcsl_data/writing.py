@@ -34,16 +34,16 @@ def write_fragments(
 
     `on_rows` hears how many came, `on_done` of each fragment that is on the disk.
 
-    All fragments are one pass over the logs, in which each ends where the next one begins; some are a pass each. `sink` hands
-    the rows of a frame to a function, in order.
+    Each fragment is a pass of its own, because Polars reads as far ahead of us as it can: what waits to be written is never
+    more than a fragment gives. Where rows cannot be found without those before them (CSV), all fragments are one pass, in
+    which each ends where the next one begins. `sink` hands the rows of a frame to a function, in order.
     """
     if not fragments:
         return
     schema = schema_of(plan, fit)
-    passes = [(plan, fragments)]
-    if len(fragments) < len(plan.fragments):
-        passes = [(plan.of(fragment), [fragment]) for fragment in fragments]
-    for part, covered in passes:
+    in_one = len(fragments) == len(plan.fragments) and (len(fragments) == 1 or not plan.reading.is_indexed)
+    passes = ((plan.of(fragment), [fragment]) for fragment in fragments)
+    for part, covered in [(plan, fragments)] if in_one else passes:
         writer = FragmentWriter(
             folder,
             schema,

@@ -16,7 +16,7 @@ from gcsl_data.audit.stats import stats_of
 from gcsl_data.audit.subject import Subject, subject_of_dataset
 from gcsl_data.dataset.decode import encode
 from gcsl_data.dataset.files import staged_file
-from gcsl_data.dataset.manifest import MANIFEST_NAME, load
+from gcsl_data.dataset.manifest import MANIFEST_NAME, load_unidentified
 from gcsl_data.engines.local import LocalEngine
 from gcsl_data.errors import DataError, reading
 
@@ -53,7 +53,7 @@ def check_folder(
             findings = [found("manifest.expected", MANIFEST_NAME, words), *findings]
     rows, values = 0, None
     try:
-        manifest = load(path)
+        manifest = load_unidentified(path)
         rows = sum(shard.rows for shard in manifest.shards)
         if gates and not any(one.level == "error" and one.rule in _BEFORE_STATS for one in findings):
             subject = subject_of_dataset(path, manifest)

@@ -5,14 +5,12 @@ come out equal. Left out is what merely repeats something: hexadecimal forms, ha
 """
 
 import hashlib
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from gcsl_data.dataset.decode import encode
-from gcsl_data.dataset.manifest import Manifest, load
-from gcsl_data.errors import DataError
+from gcsl_data.dataset.manifest import Manifest
 
 Section = Mapping[str, Any]
 _REPEATS = frozenset({"edge_hex", "mean_hex", "columns_sha256", "dataset_id"})
@@ -26,14 +24,6 @@ class Difference:
     name: str
     before: Any
     after: Any
-
-
-def load_unedited(folder: str | os.PathLike[str]) -> Manifest:
-    """The manifest of a dataset, whose `dataset_id` is really the hash of it. Raises what `load` does, and DataError (65)."""
-    manifest = load(folder)
-    if manifest.identified().dataset_id != manifest.dataset_id:
-        raise DataError("GD6530", f"{folder}: manifest.json was edited after it was written; restore it or build again")
-    return manifest
 
 
 def diff(a: Manifest, b: Manifest) -> tuple[Difference, ...]:

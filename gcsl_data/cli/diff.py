@@ -19,12 +19,12 @@ def diff(
     whether the shards are as they say.
     """
     from gcsl_data.audit.diff import diff as diff_manifests
-    from gcsl_data.audit.diff import load_unedited
     from gcsl_data.cli import _show, _show_diff
     from gcsl_data.dataset.decode import encode
+    from gcsl_data.dataset.manifest import load
     from gcsl_data.errors import one_line
 
-    a, b = load_unedited(before), load_unedited(after)
+    a, b = load(before), load(after)
     differences = diff_manifests(a, b)
     same = a.dataset_id == b.dataset_id
     if json:

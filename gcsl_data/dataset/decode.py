@@ -7,17 +7,25 @@ names its place; nothing is coerced (except that JSON writes a whole float as `1
 import dataclasses
 import json
 import math
+import re
 import types
 import typing
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 T = TypeVar("T")
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")  # an escape that is half of a pair, or half of nothing
 
 
 def parse(text: str | bytes) -> Any:
-    """JSON text (UTF-8, no byte order mark) as Python values; a duplicate key, NaN and Infinity are ValueError."""
+    """JSON text (UTF-8, no byte order mark) as Python values.
+
+    A duplicate key, NaN, Infinity and an escaped half of a surrogate pair (which no UTF-8 can hold) are ValueError.
+    """
     text = text.decode() if isinstance(text, bytes) else text
-    return json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_no_constant, parse_float=_finite)
+    value = json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_no_constant, parse_float=_finite)
+    if _SURROGATE.search(text):
+        canonical(value)
+    return value
 
 
 def canonical(value: Any) -> bytes:

@@ -25,6 +25,7 @@ FORMAT_VERSION = 1
 MANIFEST_NAME = "manifest.json"
 SIDE_FOLDER = "_gcsl"
 MAX_MANIFEST_BYTES = 16 * 1024 * 1024
+_MOST = 2**63  # rows or bytes: what a file system can count
 _SHARD_NAME = re.compile(r"data/[a-z0-9][a-z0-9._-]{0,127}", re.ASCII)
 
 Kind = Literal["examples", "pairs", "unpaired", "multi-negative", "groups"]
@@ -203,11 +204,23 @@ def template_file(aspect: str) -> str:
 
 
 def load(folder: str | os.PathLike[str]) -> Manifest:
-    """The manifest of the dataset in `folder`, checked against this format version.
+    """The manifest of the dataset in `folder`, as it was written: its content has the `dataset_id` that it carries.
 
     Raises InputError (66) when there is no such folder, DataError (65) when the folder holds no finished dataset or the
-    manifest is damaged, of another version, or names a file outside the dataset.
+    manifest is damaged, edited, of another version, or names a file outside the dataset.
     """
+    manifest = load_unidentified(folder)
+    if manifest.identified().dataset_id != manifest.dataset_id:
+        raise DataError(
+            "GD6530",
+            f"{Path(folder) / MANIFEST_NAME} does not match its content (it was edited after it was written); "
+            "restore it or build the dataset again",
+        )
+    return manifest
+
+
+def load_unidentified(folder: str | os.PathLike[str]) -> Manifest:
+    """What `load` gives, whether or not the content has the `dataset_id` it carries; for who says so in other words."""
     where = str(Path(folder) / MANIFEST_NAME)
     manifest = from_json(read_document(folder), where)
     for problem in contradictions(manifest):
@@ -267,6 +280,9 @@ def contradictions(manifest: Manifest) -> Iterator[str]:
         yield "inference_text is not the text of the inference goal"
     if not manifest.shards:
         yield "it names no shards"
+    for shard in manifest.shards:
+        if not (0 <= shard.rows < _MOST and 0 <= shard.bytes < _MOST):
+            yield f"{shard.name} cannot have {shard.rows} rows in {shard.bytes} bytes"
     if sum(split.records for split in manifest.splits) < 1:
         yield "it counts no records"
 

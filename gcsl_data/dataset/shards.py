@@ -19,7 +19,7 @@ from gcsl_data.dataset import files
 from gcsl_data.dataset.files import HashedFile
 from gcsl_data.dataset.manifest import Field, Format, Kind, Shard
 
-BATCH_ROWS = 1024
+BATCH_ROWS = 4096
 DATA_FOLDER = "data"
 _MESSAGE = pa.struct([pa.field("role", pa.string()), pa.field("content", pa.string())])
 _ARROW: dict[pl.DataType, pa.DataType] = {

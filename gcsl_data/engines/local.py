@@ -76,7 +76,7 @@ class LocalEngine:
         write_fragments(plan, fit, texts, fragments, folder, self.sink, on_rows=on_rows, on_done=on_done)
 
     def sink(self, frame: pl.LazyFrame, write: Callable[[pl.DataFrame], None]) -> None:
-        """Hands all rows to `write`, in plan order, in pieces of any size; waits for each before it makes many more.
+        """Hands all rows to `write`, in plan order, in pieces of any size, which it makes as fast as it can.
 
         Raises DataError (65) when a log cannot be decoded, and what `write` raises."""
         failed: list[BaseException] = []

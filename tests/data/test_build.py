@@ -118,7 +118,7 @@ def test_shards_are_cut_by_size_and_numbered(tmp_path: Path) -> None:
     train = manifest.split_shards("train")
     assert [s.name for s in train] == [f"data/train-{i:05d}-of-{len(train):05d}.arrow" for i in range(len(train))]
     assert len(train) > 3
-    assert [s.rows for s in train[:-1]] == [1024] * (len(train) - 1)
+    assert [s.rows for s in train[:-1]] == [BATCH_ROWS] * (len(train) - 1)
     assert {path.name for path in (tmp_path / "out" / "data").iterdir()} == {Path(s.name).name for s in manifest.shards}
 
 
@@ -129,7 +129,7 @@ def test_a_shard_holds_batches_of_a_fixed_size_and_plain_types(tmp_path: Path) -
         sizes = [reader.get_batch(i).num_rows for i in range(reader.num_record_batches)]
         types = {field.name: str(field.type) for field in reader.schema}
 
-    assert set(sizes[:-1]) == {1024}
+    assert set(sizes[:-1]) == {BATCH_ROWS}
     assert sum(sizes) == manifest.splits[0].examples
     assert types["prompt"] == types["completion"] == "list<item: struct<role: string, content: string>>"
     assert {types[name] for name in ("id", "goal", "group", "source")} == {"string"}

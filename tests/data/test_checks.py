@@ -82,6 +82,23 @@ def test_a_conversation_needs_a_user_turn_and_known_roles(tmp_path: Path, prompt
     assert reasons(frame, tmp_path) == [reason]
 
 
+@pytest.mark.parametrize("name", ["gain", "harm"])
+@pytest.mark.parametrize(
+    ("reward", "reason"),
+    [(math.nan, "nonfinite_reward"), (math.inf, "nonfinite_reward"), (None, "null_reward"), (0.5, None)],
+)
+def test_a_row_is_rejected_for_any_of_its_rewards(
+    tmp_path: Path, name: str, reward: float | None, reason: str | None
+) -> None:
+    row = {"prompt": "p", "response": "r", "gain": 1.0, "harm": 2.0, name: reward}
+    schema = {"prompt": pl.String, "response": pl.String, "gain": pl.Float64, "harm": pl.Float64}
+    pl.DataFrame([row], schema=schema).write_parquet(tmp_path / "log.parquet")
+
+    plan, _ = plan_of(tmp_path / "log.parquet", record__rewards={"gain": "gain", "harm": "harm"})
+
+    assert plan.records.collect()["reject"].to_list() == [reason]
+
+
 def test_a_conversation_without_an_answer_is_rejected(tmp_path: Path) -> None:
     answered = [USER, {"role": "assistant", "content": "Because."}]
     rows = [{"messages": turns, "reward": 1.0} for turns in (answered, [USER], answered[1:])]

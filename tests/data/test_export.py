@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 
 from gcsl_data.cli.export import export as command
 from gcsl_data.columns import EXAMPLE
-from gcsl_data.dataset.decode import pretty
 from gcsl_data.dataset.export import DATASET_ID_KEY, TARGETS, TRAINER_COLUMNS, export
 from gcsl_data.dataset.manifest import load
 from gcsl_data.errors import DataError, UsageError
@@ -299,17 +298,17 @@ def _replace_by_text(dataset: Path) -> None:
 
 
 def _rehash(dataset: Path) -> None:
-    document = json.loads((dataset / "manifest.json").read_text())
-    for shard in document["shards"]:
+    manifest = document(dataset)
+    for shard in manifest["shards"]:
         content = (dataset / shard["name"]).read_bytes()
         shard |= {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-    (dataset / "manifest.json").write_bytes(pretty(document))
+    write_document(dataset, manifest)
 
 
 def _claim_more_rows(dataset: Path) -> None:
-    document = json.loads((dataset / "manifest.json").read_text())
-    document["splits"][0]["examples"] += 1
-    (dataset / "manifest.json").write_bytes(pretty(document))
+    manifest = document(dataset)
+    manifest["splits"][0]["examples"] += 1
+    write_document(dataset, manifest)
 
 
 DAMAGE: dict[str, Callable[[Path], Any]] = {

@@ -1,7 +1,9 @@
 """Fragments hold every row once, whatever the logs; what each gives alone is what all give together."""
 
+import tempfile
 from itertools import pairwise
 from pathlib import Path
+from unittest import mock
 
 import polars as pl
 import pytest
@@ -10,6 +12,8 @@ from hypothesis import strategies as st
 
 from gcsl_data.columns import FRAGMENT, PLACE, ROW_INDEX
 from gcsl_data.fragments import Pieces, divide, fragments_of, with_places
+from gcsl_data.ingest.formats import jsonl
+from gcsl_data.ingest.inputs import find_logs
 from gcsl_data.measure import measure
 from gcsl_data.settle import settle
 
@@ -115,3 +119,34 @@ def test_what_compares_records_stays_in_one_fragment(tmp_path: Path, flags: dict
     plan, _ = plan_of(log, output__fragment_bytes=1, **flags)
 
     assert len(plan.divided().fragments) == 1
+
+
+@given(st.lists(st.text("ab\n\u00e9", max_size=9), max_size=30), st.integers(1, 12), st.integers(0, 35))
+def test_a_line_is_found_where_it_begins(lines: list[str], block: int, line: int) -> None:
+    content = "\n".join(lines).encode()
+    starts = [0, *(at + 1 for at, byte in enumerate(content) if byte == 10)]
+    with tempfile.TemporaryDirectory() as folder, mock.patch.object(jsonl, "_BLOCK", block):
+        path = Path(folder) / "log.jsonl"
+        path.write_bytes(content)
+        jsonl._lines_before_blocks.cache_clear()
+
+        found = jsonl._byte_of_line(path, len(content), 0, line)
+
+    assert found == (starts[line] if line < len(starts) else len(content))
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "parquet", "arrow", "csv"])
+def test_a_stretch_of_a_log_is_the_rows_of_it(tmp_path: Path, suffix: str) -> None:
+    frame = pl.DataFrame({"prompt": [f"{i}, \u00e9\n" for i in range(50)], "reward": [i / 3 for i in range(50)]})
+    path = tmp_path / f"log.{suffix}"
+    {"jsonl": frame.write_ndjson, "parquet": frame.write_parquet, "arrow": frame.write_ipc, "csv": frame.write_csv}[
+        suffix
+    ](path)
+    (log,) = find_logs([str(path)])
+    whole = log.scanned.collect()
+
+    for start, rows in ((0, None), (0, 7), (13, 20), (49, None), (49, 1)):
+        part = log.format.some_rows(log.plain, log.scanned, start, rows).collect()
+        assert part.equals(whole.slice(start, rows))
+        assert part.schema == whole.schema
+    assert log.rows() == 50

@@ -12,11 +12,20 @@ import polars as pl
 import pytest
 
 from gcsl_data.audit.trace import trace
-from gcsl_data.dataset.decode import pretty
 from gcsl_data.dataset.manifest import load
 from gcsl_data.errors import DataError, InputError, UsageError
 
-from .support import examples, expand, expand_rows, gcsl_data, make_rows, rewrite_shard, write_jsonl
+from .support import (
+    document,
+    examples,
+    expand,
+    expand_rows,
+    gcsl_data,
+    make_rows,
+    rewrite_shard,
+    write_document,
+    write_jsonl,
+)
 
 COMPARE = {">=": operator.ge, ">": operator.gt, "<=": operator.le, "<": operator.lt}
 
@@ -125,13 +134,13 @@ def test_a_damaged_shard_is_never_parsed(dataset: Path) -> None:
 
 
 def forge(dataset: Path, change: Any) -> None:
-    """Changes rows and makes the manifest's hashes of shards fit again."""
-    document = json.loads((dataset / "manifest.json").read_text())
-    for shard in document["shards"]:
+    """Changes the rows of all shards and makes every hash of the manifest fit again."""
+    manifest = document(dataset)
+    for shard in manifest["shards"]:
         rewrite_shard(dataset / shard["name"], change)
         content = (dataset / shard["name"]).read_bytes()
         shard |= {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-    (dataset / "manifest.json").write_bytes(pretty(document))
+    write_document(dataset, manifest)
 
 
 def _each(**values: Any) -> Any:

@@ -3,9 +3,7 @@
 import hashlib
 import json
 import os
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +15,6 @@ from .support import sha256
 
 Document = dict[str, Any]
 SHARD = "data/train-00000-of-00001.arrow"
-_heard: list[Callable[[str, tuple[Any, ...]], None]] = []
-_hooked: list[bool] = []
 
 
 def document(folder: Path) -> Document:
@@ -74,25 +70,6 @@ def split_in_two(folder: Path) -> None:
         rows = {"rows": part.num_rows, "bytes": len(content), "sha256": sha256(content)}
         shards.append({"name": name, "split": "train", **rows})
     edit(folder, lambda manifest: manifest.update(shards=shards))
-
-
-@contextmanager
-def listening() -> Iterator[list[str]]:
-    """What this process opens, connects to or starts meanwhile, as Python's audit events tell it."""
-    heard: list[str] = []
-
-    def hear(event: str, arguments: tuple[Any, ...]) -> None:
-        if event in ("open", "socket.connect", "socket.getaddrinfo", "subprocess.Popen", "os.system"):
-            heard.append(f"{event} {arguments[0] if event == 'open' else arguments}")
-
-    if not _hooked:  # a hook can be added but never removed
-        _hooked.append(True)
-        sys.addaudithook(lambda event, arguments: [listener(event, arguments) for listener in _heard] and None)
-    _heard.append(hear)
-    try:
-        yield heard
-    finally:
-        _heard.remove(hear)
 
 
 class Marker:

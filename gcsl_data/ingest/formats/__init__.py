@@ -14,6 +14,14 @@ from gcsl_data.ingest.recognise import FormatName
 from gcsl_data.ingest.refused import Unreadable
 
 
+def _size_on_disk(path: Path) -> int:
+    return path.stat().st_size
+
+
+def _slice(_path: Path, scanned: pl.LazyFrame, start: int, rows: int | None) -> pl.LazyFrame:
+    return scanned.slice(start, rows)
+
+
 @dataclass(frozen=True, slots=True)
 class LogFormat:
     """How one format is read.
@@ -25,6 +33,9 @@ class LogFormat:
     scan into a file that it does, and says whether the rows stood at the path `records` inside it. `disagreement(path)`
     says what keeps the values of one field from being a column. `has_lines` says that a row of what is scanned is a line
     (or some) of the log itself, and not of a copy.
+
+    `size(path)` is in bytes, of what Polars decodes. `some_rows(path, scanned, start, rows)` scans a stretch of rows;
+    `is_indexed` says that it need not read those before.
     """
 
     scan: Callable[[Path], pl.LazyFrame]
@@ -34,6 +45,9 @@ class LogFormat:
     disagreement: Callable[[Path], str | None] | None = None
     find_unreadable: Callable[[Path, pl.LazyFrame], dict[int, Unreadable]] | None = None
     has_lines: bool = True
+    size: Callable[[Path], int] = _size_on_disk
+    some_rows: Callable[[Path, pl.LazyFrame, int, int | None], pl.LazyFrame] = _slice
+    is_indexed: bool = True
 
     @property
     def unit(self) -> str:
@@ -46,11 +60,12 @@ def _separated(separator: str) -> LogFormat:
         partial(csv.scan, separator=separator),
         partial(csv.find_faults, separator=separator),
         partial(csv.without, separator=separator),
+        is_indexed=False,
     )
 
 
 LOG_FORMATS: dict[FormatName, LogFormat] = {
-    "parquet": LogFormat(parquet.scan, parquet.find_faults),
+    "parquet": LogFormat(parquet.scan, parquet.find_faults, size=parquet.size),
     "arrow": LogFormat(arrow.scan, arrow.find_faults),
     "arrow-stream": LogFormat(arrow.scan, arrow.find_faults, to_plain=arrow.to_file),
     "jsonl": LogFormat(
@@ -59,6 +74,7 @@ LOG_FORMATS: dict[FormatName, LogFormat] = {
         jsonl.without,
         disagreement=jsonl.disagreement,
         find_unreadable=jsonl.find_unreadable,
+        some_rows=jsonl.some_rows,
     ),
     "json": LogFormat(
         jsonl.scan,
@@ -67,6 +83,7 @@ LOG_FORMATS: dict[FormatName, LogFormat] = {
         to_plain=json.to_lines,
         disagreement=jsonl.disagreement,
         has_lines=False,
+        some_rows=jsonl.some_rows,
     ),
     "csv": _separated(","),
     "csv-semicolon": _separated(";"),  # as spreadsheets write it where the comma is in numbers

@@ -5,6 +5,8 @@ and refuses a whole file for one bad line. So suspicious lines are picked out by
 of a file that Polars refused, are read by Python's own decoder, which says what is wrong.
 """
 
+import bisect
+import functools
 import glob
 import hashlib
 import json
@@ -24,12 +26,51 @@ from gcsl_data.ingest.suspicious import suspicious_lines
 
 PLACEHOLDER = b"{}"
 _PROBE = 64 * 1024
+_BLOCK = 1024 * 1024
 
 
 def scan(path: Path) -> pl.LazyFrame:
     """The log's columns plus `ROW_INDEX`, the line's number in a file without blank lines."""
     literal = glob.escape(str(path))  # scan_ndjson has no glob=False, and `[` may stand in a name
     return pl.scan_ndjson(literal, infer_schema_length=None, row_index_name=ROW_INDEX, row_index_offset=1)
+
+
+def some_rows(path: Path, scanned: pl.LazyFrame, start: int, rows: int | None) -> pl.LazyFrame:
+    """A stretch of lines, read from where it begins; of a file without blank lines."""
+    types = {name: dtype for name, dtype in scanned.collect_schema().items() if name != ROW_INDEX}
+    info = path.stat()
+    first = _byte_of_line(path, info.st_size, info.st_mtime_ns, start)
+    after = info.st_size if rows is None else _byte_of_line(path, info.st_size, info.st_mtime_ns, start + rows)
+    with path.open("rb") as file:
+        file.seek(first)
+        content = file.read(after - first)
+    return pl.scan_ndjson(content, schema=types, row_index_name=ROW_INDEX, row_index_offset=start + 1)
+
+
+def _byte_of_line(path: Path, size: int, modified_ns: int, line: int) -> int:
+    """Where a line begins, counted from 0; the end of the file where it has fewer."""
+    before = _lines_before_blocks(path, size, modified_ns)
+    block = max(0, bisect.bisect_left(before, line) - 1)
+    at, found = block * _BLOCK, before[block]
+    with path.open("rb") as file:
+        file.seek(at)
+        content = file.read(_BLOCK)
+    place = 0
+    for _ in range(line - found):
+        place = content.find(b"\n", place) + 1
+        if place == 0:
+            return size
+    return at + place
+
+
+@functools.lru_cache(maxsize=256)
+def _lines_before_blocks(path: Path, _size: int, _modified_ns: int) -> list[int]:
+    """How many lines end before each block of the file."""
+    counts = [0]
+    with path.open("rb") as file:
+        while content := file.read(_BLOCK):
+            counts.append(counts[-1] + content.count(b"\n"))
+    return counts
 
 
 def find_unreadable(path: Path, scanned: pl.LazyFrame) -> dict[int, Unreadable]:
