@@ -7,6 +7,7 @@ Source: the paper, section 3.1; the estimator and the rules for ties are our cho
 """
 
 import math
+from collections.abc import Iterator
 from fractions import Fraction
 
 import polars as pl
@@ -16,6 +17,7 @@ from gcsl_data.fit import Ties
 
 MAX_AUTO_COUNT = 10
 MIN_TOP_RECORDS = 50
+_SLICE = 1_000_000  # rewards that become Python's numbers at a time
 
 
 def edges(rewards: pl.DataFrame, count: int, ties: Ties) -> list[float]:
@@ -96,13 +98,23 @@ def mean(rewards: pl.DataFrame) -> float:
 
     `math.fsum` rounds once; a value held by n records enters as value times each power of two in n, which is exact.
     """
-    pairs = list(rewards.select("reward", "records").iter_rows())
     records = int(rewards["records"].sum())
     try:
-        summands = (math.ldexp(value, bit) for value, n in pairs for bit in range(n.bit_length()) if n >> bit & 1)
-        return math.fsum(summands) / records
+        return math.fsum(_summands(rewards)) / records
     except OverflowError:  # the sum is no float, the mean is
-        return float(sum(Fraction(value) * n for value, n in pairs) / records)
+        pairs = rewards.select("reward", "records").iter_rows()
+        return float(sum((Fraction(value) * n for value, n in pairs), Fraction()) / records)
+
+
+def _summands(rewards: pl.DataFrame) -> Iterator[float]:
+    """A slice at a time, since there may be as many rewards as records. Raises OverflowError."""
+    bits = int(rewards["records"].max() or 0).bit_length()  # pyright: ignore[reportArgumentType]
+    for piece in rewards.iter_slices(_SLICE):
+        for bit in range(bits):
+            held = piece.filter(pl.col("records") // 2**bit % 2 == 1)["reward"] * 2.0**bit
+            if not held.is_finite().all():
+                raise OverflowError
+            yield from held.to_list()
 
 
 def reached(rewards: pl.DataFrame, bounds: list[float], *, strict: bool) -> list[int]:

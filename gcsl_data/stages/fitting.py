@@ -96,11 +96,11 @@ def _thresholds(
     if found.quotas:
         holding = dict(rewards.iter_rows())
         reach = [n - holding[e] + quota for n, e, quota in zip(reach, found.edges, found.quotas, strict=True)]
-    reached_by = [pl.col("reward") > bound if strict else pl.col("reward") >= bound for bound in bounds]
-    labelled = rewards.with_columns(level=pl.sum_horizontal(reached_by))
+    side = "right" if strict else "left"
+    starts = [int(rewards["reward"].search_sorted(bound, side=side)) for bound in bounds] + [rewards.height]
     thresholds = []
     for k, (edge, (text, bound), quota) in enumerate(zip(found.edges, printed, quotas, strict=True), start=1):
-        inside = labelled.filter(pl.col("level") == k)
+        inside = rewards.slice(starts[k - 1], starts[k] - starts[k - 1])  # they are in ascending order
         above = reach[k] if k < len(reach) else 0
         thresholds.append(
             Threshold(
