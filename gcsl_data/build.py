@@ -19,6 +19,7 @@ from gcsl_data.dataset.decode import canonical, encode, pretty
 from gcsl_data.dataset.manifest import (
     FORMAT_VERSION,
     MANIFEST_NAME,
+    PARTS_FOLDER,
     SIDE_FOLDER,
     Manifest,
     Template,
@@ -50,11 +51,13 @@ def build(
     overwrite: bool = False,
     resume: bool = False,
     on_rows: OnRows | None = None,
+    on_resume: OnRows | None = None,
 ) -> tuple[Manifest, Measured]:
     """Writes the dataset at `out`; `on_rows(done, total)` hears of progress.
 
     With `overwrite` a dataset may stand there: the new one takes its place when all of it is written and its shards have been
-    read back. With `resume` the fragments that an interrupted build of the same dataset finished are not written again.
+    read back. With `resume` the fragments that an interrupted build of the same dataset finished are not written again;
+    `on_resume(finished, total)` hears how many these are.
     Raises what `measure` raises, DataError (65) when no record gives an example, OutputError (73) when something else stands
     at `out`, WriteError (74) when the disk refuses.
     """
@@ -63,7 +66,7 @@ def build(
     plan, manifest = promised.plan, promised.manifest
     files.require_space(out, promised.bytes_needed)
     with files.staged(out, overwrite=overwrite, resumable=resumable(promised, resume=resume)) as folder:
-        written = write(promised, engine, plan.fragments, folder, on_rows)
+        written = write(promised, engine, plan.fragments, folder, on_rows, on_resume if resume else None)
         shards = number_shards(folder, written, plan.splits, schema_of(plan, manifest.fit))
         manifest = seal(folder, replace(manifest, shards=shards))
         if overwrite:
@@ -119,11 +122,18 @@ def resumable(promised: Promise, *, resume: bool) -> files.Resumable:
 
 
 def write(
-    promised: Promise, engine: Engine, fragments: Sequence[Fragment], folder: Path, on_rows: OnRows | None
+    promised: Promise,
+    engine: Engine,
+    fragments: Sequence[Fragment],
+    folder: Path,
+    on_rows: OnRows | None,
+    on_resume: OnRows | None,
 ) -> tuple[FragmentShards, ...]:
     """Those of the fragments that are not finished in `folder`, and the side files; gives the shards of all of them."""
     plan, measured = promised.plan, promised.measured
     done = finished.begin(folder, promised.manifest.dataset_id)
+    if on_resume:
+        on_resume(len(done), len(fragments))
     rows = sum(shard.rows for one in done.values() for shard in one.shards)
     share = len(fragments) / len(plan.fragments)
     total = round(sum(split.examples for split in measured.splits) * share)
@@ -159,6 +169,11 @@ def seal(folder: Path, manifest: Manifest) -> Manifest:
 
 def require_place(out: Path, *, overwrite: bool) -> None:
     """Raises OutputError (73) when something stands at `out` that is not to be overwritten: no dataset, or no leave to."""
+    if (out / SIDE_FOLDER / PARTS_FOLDER).is_dir():
+        raise OutputError(
+            "GD7312",
+            f"{out} holds parts of a dataset; gcsl-data merge {out} makes one of them, or choose another --out",
+        )
     if not overwrite:
         files.require_absent(out)
     if not os.path.lexists(out):

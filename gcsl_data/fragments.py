@@ -99,6 +99,18 @@ def fragments_of(pieces: Sequence[Pieces]) -> tuple[Fragment, ...]:
     return tuple(Fragment(index, tuple(stretches)) for index, stretches in found.items())
 
 
+def joined(fragments: Sequence[Fragment]) -> Fragment:
+    """Consecutive fragments as one, which has the index of the first and reads each log once."""
+    stretches: list[Stretch] = []
+    for stretch in (one for fragment in fragments for one in fragment.stretches):
+        if stretches and stretches[-1].log == stretch.log:
+            before = stretches.pop()
+            together = None if before.rows is None or stretch.rows is None else before.rows + stretch.rows
+            stretch = Stretch(stretch.log, before.start, together)
+        stretches.append(stretch)
+    return Fragment(fragments[0].index, tuple(stretches))
+
+
 def with_places(records: pl.LazyFrame, log: int, pieces: Pieces) -> pl.LazyFrame:
     """The records of one log, which carry `ROW_INDEX`, with `PLACE` (Int64) and `FRAGMENT` (Int32) instead.
 

@@ -18,8 +18,10 @@ from gcsl_data.dataset.decode import decode, encode, parse, pretty
 from gcsl_data.dataset.manifest import (
     MANIFEST_NAME,
     MAX_MANIFEST_BYTES,
+    PARTS_FOLDER,
     SIDE_FOLDER,
     Manifest,
+    Shard,
     is_shard_name,
     load,
     verified_shard,
@@ -31,7 +33,6 @@ from gcsl_data.errors import DataError, InputError, OutputError, UsageError, rea
 from gcsl_data.plan import Plan
 
 PART_NAME = "part.json"
-_PARTS = "parts"
 _FORMAT = 1
 _CAUSES = ("recipe", "inputs", "tools", "templates")  # of a manifest; the rest follows from these
 _SHARD = re.compile(r"([1-9][0-9]{0,5})/([1-9][0-9]{0,5})", re.ASCII)
@@ -86,34 +87,53 @@ def build_part(
     *,
     resume: bool = False,
     on_rows: OnRows | None = None,
+    on_resume: OnRows | None = None,
 ) -> tuple[Part, Promise]:
     """Writes one job's share of the dataset that `merge(out)` will make.
 
-    With `resume` a part that is there already stays, if it is of this plan. Raises what `build` raises, and OutputError (73)
+    With `resume` a part that is there already stays, if it is of this plan and whole, and so does a dataset that the parts of
+    this plan were made. Raises what `build` raises, and OutputError (73)
     when something else than parts of the same plan stands at `out`.
     """
-    require_place_for_parts(out)
-    target = out / SIDE_FOLDER / _PARTS / share.name
-    if not resume:
-        files.require_absent(target)
+    is_merged = resume and (out / MANIFEST_NAME).is_file()
+    if not is_merged:
+        require_place_for_parts(out)
+    target = out / SIDE_FOLDER / PARTS_FOLDER / share.name
+    if os.path.lexists(target) and not resume:
+        raise OutputError("GD7313", f"{target} is there already; say --resume, or remove it to write it again")
     promised = promise(plan, engine)
+    if is_merged:
+        _require_same(load(out), promised.manifest, out)
+        return _part(promised, share, ()), promised
     for other in _part_folders(out):
-        _require_same(_read(other), promised.manifest, other)
+        _require_same(_read(other).manifest, promised.manifest, other)
     if os.path.lexists(target):
-        return _read(target), promised
+        part = _read(target)
+        _verified(target, part)
+        return part, promised
     own = [one for one in promised.plan.fragments if one.index % share.jobs == share.number - 1]
     files.require_space(target, round(promised.bytes_needed * len(own) / len(promised.plan.fragments)))
-    with files.staged(target, resumable=resumable(promised, resume=resume)) as folder:
-        part = Part(
-            format_version=_FORMAT,
-            number=share.number,
-            jobs=share.jobs,
-            fragments=len(promised.plan.fragments),
-            manifest=promised.manifest,
-            written=write(promised, engine, own, folder, on_rows),
-        )
-        files.write_bytes(folder / PART_NAME, pretty(encode(part)))
+    try:
+        with files.staged(target, resumable=resumable(promised, resume=resume)) as folder:
+            part = _part(promised, share, write(promised, engine, own, folder, on_rows, on_resume if resume else None))
+            files.write_bytes(folder / PART_NAME, pretty(encode(part)))
+    except OutputError:  # the same job was started twice, and the other one was faster
+        if not (resume and target.is_dir()):
+            raise
+        part = _read(target)
+        _require_same(part.manifest, promised.manifest, target)
     return part, promised
+
+
+def _part(promised: Promise, share: Share, written: tuple[FragmentShards, ...]) -> Part:
+    return Part(
+        format_version=_FORMAT,
+        number=share.number,
+        jobs=share.jobs,
+        fragments=len(promised.plan.fragments),
+        manifest=promised.manifest,
+        written=written,
+    )
 
 
 def merge(out: Path, *, on_part: Callable[[int, int], None] = lambda _done, _all: None) -> Manifest:
@@ -125,18 +145,21 @@ def merge(out: Path, *, on_part: Callable[[int, int], None] = lambda _done, _all
     with reading(out):
         if not out.is_dir():
             raise InputError("GD6612", f"{out} is not a folder; expected the --out of jobs with --shard")
+    if (out / MANIFEST_NAME).is_file():
+        files.remove_abandoned(out.parent, f".{out.name}.")  # what an interrupted merge may have left of the parts
+        raise OutputError("GD7314", f"{out} is a finished dataset: its parts, if it had any, are merged already")
     require_place_for_parts(out)
     folders = _part_folders(out)
     parts = [_read(folder) for folder in folders]
     _require_all(parts, out)
     for part, folder in zip(parts, folders, strict=True):
-        _require_same(part, parts[0].manifest, folder)
+        _require_same(part.manifest, parts[0].manifest, folder)
     manifest = parts[0].manifest
     with files.staged(out, overwrite=True) as staging:
         (staging / DATA_FOLDER).mkdir()
         for done, (part, folder) in enumerate(zip(parts, folders, strict=True), start=1):
-            for shard in (shard for one in part.written for shard in one.shards):
-                files.link(verified_shard(folder, shard), staging / shard.name)
+            for shard, path in _verified(folder, part).items():
+                files.link(path, staging / shard.name)
             on_part(done, len(parts))
         written = [one for part in parts for one in part.written]
         first = next(shard for one in written for shard in one.shards)
@@ -158,7 +181,7 @@ def require_place_for_parts(out: Path) -> None:
     side = out / SIDE_FOLDER
     foreign = {path.name for path in out.iterdir()} - {SIDE_FOLDER}
     if side.is_dir():
-        foreign |= {path.name for path in side.iterdir()} - {_PARTS}
+        foreign |= {path.name for path in side.iterdir()} - {PARTS_FOLDER}
     if foreign:
         raise OutputError(
             "GD7311", f"{out} holds {shown(min(foreign))}, which is no part of a dataset; move it away first"
@@ -167,7 +190,7 @@ def require_place_for_parts(out: Path) -> None:
 
 def _part_folders(out: Path) -> list[Path]:
     found: dict[tuple[int, int], Path] = {}
-    for path in (out / SIDE_FOLDER / _PARTS).glob("*-of-*"):
+    for path in (out / SIDE_FOLDER / PARTS_FOLDER).glob("*-of-*"):
         number, _, jobs = path.name.partition("-of-")
         if number.isascii() and number.isdigit() and jobs.isascii() and jobs.isdigit():
             found[int(jobs), int(number)] = path
@@ -195,15 +218,24 @@ def _read(folder: Path) -> Part:
     return part
 
 
-def _require_same(part: Part, manifest: Manifest, folder: Path) -> None:
-    """Raises DataError (65) when a part belongs to another dataset, saying in what the two differ."""
-    ours, theirs = encode(manifest), encode(part.manifest)
+def _verified(folder: Path, part: Part) -> dict[Shard, Path]:
+    """The shards of a part, whose bytes are those that it tells of. Raises DataError (65)."""
+    try:
+        return {shard: verified_shard(folder, shard) for one in part.written for shard in one.shards}
+    except DataError as error:
+        said = error.message.rpartition(";")[0] or error.message
+        raise DataError("GD6571", f"{said}; remove {folder} and run its job again") from None
+
+
+def _require_same(found: Manifest, manifest: Manifest, folder: Path) -> None:
+    """Raises DataError (65) when what is in a folder is of another dataset, saying in what the two differ."""
+    ours, theirs = encode(manifest), encode(found)
     causes_first = sorted(ours, key=lambda name: name not in _CAUSES)
-    differing = [name for name in causes_first if ours[name] != theirs[name] and name != "dataset_id"]
+    differing = [name for name in causes_first if ours[name] != theirs[name] and name not in ("dataset_id", "shards")]
     if differing:
         raise DataError(
             "GD6566",
-            f"{folder} is part of another dataset: its {_first_difference(ours, theirs, differing[0])} differs; "
+            f"{folder} is of another dataset: its {_first_difference(ours, theirs, differing[0])} differs; "
             "run all jobs on the same logs with the same settings and versions",
         )
 

@@ -127,6 +127,10 @@ def _shared_type(name: str, schemas: dict[str, pl.Schema]) -> pl.DataType:
             "GD1220",
             f"the column {name!r} of {first} holds objects without a field, which no file can keep; leave it out",
         )
+    if dtype in (pl.Int128, pl.UInt128):
+        raise DataError(
+            "GD1226", f"the column {name!r} of {first} holds whole numbers of more than 64 bits, which no file keeps"
+        )
     for uri, other in others:
         if other != dtype:
             raise DataError(

@@ -1,6 +1,6 @@
 """From a plan and its fit to shards: the examples of some fragments, written as they come."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -11,8 +11,10 @@ import pyarrow as pa
 from gcsl_data.behind import Behind
 from gcsl_data.dataset.shards import FragmentShards, FragmentWriter, arrow_schema
 from gcsl_data.fit import Fit
-from gcsl_data.fragments import Fragment
+from gcsl_data.fragments import Fragment, joined
 from gcsl_data.plan import Plan
+
+_UNINDEXED = 8  # fragments of logs whose rows must be counted up to the first: half a gigabyte
 
 Sink = Callable[[pl.LazyFrame, Callable[[pl.DataFrame], None]], None]
 
@@ -38,16 +40,15 @@ def write_fragments(
     `on_rows` hears how many came, `on_done` of each fragment that is on the disk.
 
     Each fragment is a pass of its own, because Polars reads as far ahead of us as it can: what waits to be written is never
-    more than two fragments give. Where rows cannot be found without those before them (CSV), all fragments are one pass, in
-    which each ends where the next one begins. `sink` hands the rows of a frame to a function, in order.
+    more than two passes give. Where rows cannot be found without reading those before them (CSV), a pass takes several
+    consecutive fragments, and each ends where the next one begins. `sink` hands the rows of a frame to a function, in order.
     """
     if not fragments:
         return
     schema = schema_of(plan, fit)
-    in_one = len(fragments) == len(plan.fragments) and (len(fragments) == 1 or not plan.reading.is_indexed)
-    passes = ((plan.of(fragment), [fragment]) for fragment in fragments)
     with ExitStack() as opened, Behind() as behind:
-        for part, covered in [(plan, fragments)] if in_one else passes:
+        for covered in _passes(fragments, 1 if plan.reading.is_indexed else _UNINDEXED):
+            part = plan if len(covered) == len(plan.fragments) else plan.of(joined(covered))
             writer = FragmentWriter(
                 folder,
                 schema,
@@ -59,6 +60,17 @@ def write_fragments(
             opened.callback(writer.abandon)
             came = _pass(part.examples(fit, texts), writer, behind, sink, on_rows)
             behind.wait(came)  # the fragment before is written, this one may still be
+
+
+def _passes(fragments: Sequence[Fragment], most: int) -> Iterator[list[Fragment]]:
+    """The fragments, at most so many consecutive ones together."""
+    covered: list[Fragment] = []
+    for fragment in fragments:
+        if covered and (len(covered) == most or fragment.index != covered[-1].index + 1):
+            yield covered
+            covered = []
+        covered.append(fragment)
+    yield covered
 
 
 def _pass(

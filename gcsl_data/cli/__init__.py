@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from gcsl_data import __version__
-from gcsl_data.cli._run import listen, run
+from gcsl_data.cli._run import listen, run, stop_listening
 from gcsl_data.cli.check import check
 from gcsl_data.cli.diff import diff
 from gcsl_data.cli.expand import expand
@@ -22,7 +22,8 @@ from gcsl_data.cli.trace import trace
 app = typer.Typer(
     name="gcsl-data",
     help="Logs with graded feedback in, goal-conditioned datasets out.",
-    epilog="Exit: 0 done, 1 a check failed, 2 usage, 65 wrong data, 66 cannot open, 73 output exists, 74 I/O, 78 template",
+    epilog="Exit: 0 done, 1 a check failed, 2 usage, 65 wrong data, 66 cannot open, 71 out of a resource, 73 output exists, "
+    "74 I/O, 78 template, 130 and 143 signals",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -45,7 +46,9 @@ def _version(
 
 def main() -> None:
     """The `gcsl-data` program."""
-    raise SystemExit(run(app, "gcsl-data", listen()))
+    status = run(app, "gcsl-data", listen())
+    stop_listening()
+    raise SystemExit(status)
 
 
 __all__ = ["app", "main"]

@@ -115,6 +115,11 @@ def listen() -> list[int]:
     return received
 
 
+def stop_listening() -> None:
+    """What is done is done: a signal while the interpreter tidies up must not change the exit status that was told."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 def _stopped(received: Sequence[int], as_json: bool, kept: str = "") -> int:
     is_terminated = signal.SIGTERM in received
     how, status = ("terminated", TERMINATED) if is_terminated else ("interrupted", INTERRUPTED)

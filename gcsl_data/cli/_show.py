@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -23,6 +24,8 @@ if TYPE_CHECKING:  # what is shown was imported by whoever made it; no command w
     from gcsl_data.schema_diff import Change
 
 OnRows = Callable[[int, int], None]
+
+PLAIN_SECONDS = 2.0  # between two lines of plain progress
 
 
 def print_json(content: dict[str, object]) -> None:
@@ -145,12 +148,26 @@ def progress(mode: str, what: str, unit: str = "rows") -> Iterator[OnRows]:
         yield lambda _done, _total: None
         return
     if mode == "plain":
-        yield lambda done, total: say(f"{what}: {done} of {total} {unit}")
+        yield _now_and_then(lambda done, total: say(f"{what}: {done} of {total} {unit}"))
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _now_and_then(tell: OnRows) -> OnRows:
+    """Tells the first time, every few seconds, and of the last."""
+    told = -PLAIN_SECONDS
+
+    def hear(done: int, total: int) -> None:
+        nonlocal told
+        now = time.monotonic()
+        if done >= total or now - told >= PLAIN_SECONDS:
+            told = now
+            tell(done, total)
+
+    return hear
 
 
 @contextmanager

@@ -21,11 +21,15 @@ def expand(
         bool, typer.Option("--overwrite", help="Replace the dataset that stands there, when the new one is whole.")
     ] = False,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on where an interrupted run of the same command stopped.")
+        bool, typer.Option("--resume", help="Go on where an interrupted run of this very command stopped.")
     ] = False,
     shard: Annotated[
         str | None,
-        typer.Option("--shard", metavar="I/N", help="Write the share of job I of N; `gcsl-data merge OUT` joins them."),
+        typer.Option(
+            "--shard",
+            metavar="I/N",
+            help="Write the share of job I of N, all to one --out; `gcsl-data merge` joins them.",
+        ),
     ] = None,
     engine: Annotated[
         Literal["local", "ray"], typer.Option("--engine", help="This process, or a Ray cluster (extra ray). (local)")
@@ -72,21 +76,32 @@ def expand(
     if share and overwrite:
         raise UsageError("GD0304", "--overwrite goes with a whole dataset, not with --shard; give a new --out")
     if not uri:
-        require_place_for_parts(target) if share else require_place(target, overwrite=overwrite)
+        if not share:
+            require_place(target, overwrite=overwrite)
+        elif not resume:
+            require_place_for_parts(target)
     plan = make_plan(found, resolved)
     _show.say_notes(plan.notes)
     for origin in dict.fromkeys(template.origin for template in plan.templates.values()):
         _show.say(f"template: {origin}")
     doubts = lint_used(plan.templates.values())
     runs = engine_of(engine, found)
+
+    def on_resume(done: int, total: int) -> None:
+        kept = f"{done} of {total} fragments were finished before" if done else "nothing of this very command was left"
+        _show.say(f"resume: {kept}")
+
     with telling_what_is_kept(), staging(uri) if uri else nullcontext(target) as folder:
         with _show.progress(progress, "writing examples") as on_rows:
+            hears: Any = {"resume": resume, "on_rows": on_rows, "on_resume": on_resume}
             if share:
-                part, promised = build_part(plan, runs, folder, share, resume=resume, on_rows=on_rows)
+                part, promised = build_part(plan, runs, folder, share, **hears)
                 manifest, measured = part.manifest, promised.measured
             else:
                 part = None
-                manifest, measured = build(plan, runs, folder, overwrite=overwrite, resume=resume, on_rows=on_rows)
+                manifest, measured = build(
+                    plan, runs, folder, overwrite=overwrite, resume=resume, on_rows=on_rows, on_resume=on_resume
+                )
         if uri:
             send(folder, uri, progress)
     warnings = [*measured.warnings, *doubts]
@@ -96,8 +111,13 @@ def expand(
     summary = summary_of(manifest, place, manifest.formulation)
     if json:
         wrote = {"part": {"number": part.number, "jobs": part.jobs, "examples": part.rows}} if part else {}
-        _show.print_json({"output": place, "warnings": warnings, **wrote, **encode(summary)})
+        told = encode(summary)
+        if part:
+            del told["dataset_id"]  # it has none before its parts are merged
+        _show.print_json({"output": place, "warnings": warnings, **wrote, **told})
         return
+    if part:
+        _show.say("the dataset that all parts make:")
     _show_stats.say_expanded(summary)
     if part:
         _show.say(f"part {part.number} of {part.jobs}: {part.rows} examples; with all parts: gcsl-data merge {place}")

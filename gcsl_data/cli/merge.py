@@ -9,7 +9,7 @@ from gcsl_data.cli._options import Json, Progress
 
 
 def merge(
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="The --out that all jobs with --shard were given.")],
+    out: Annotated[str, typer.Argument(metavar="OUT", help="The --out that all jobs with --shard were given.")],
     progress: Progress = "auto",
     json: Json = False,
 ) -> None:
@@ -21,12 +21,15 @@ def merge(
     from gcsl_data.audit.summary import summary_of
     from gcsl_data.cli import _show, _show_stats
     from gcsl_data.dataset.decode import encode
+    from gcsl_data.errors import UsageError
 
-    with _show.progress(progress, "verifying parts") as on_part:
-        manifest = parts.merge(out, on_part=on_part)
-    summary = summary_of(manifest, str(out), manifest.formulation)
+    if "://" in out:
+        raise UsageError("GD0306", f"merge {out}: parts are merged in a folder; copy the dataset to a store after that")
+    with _show.progress(progress, "verifying parts", unit="parts") as on_part:
+        manifest = parts.merge(Path(out), on_part=on_part)
+    summary = summary_of(manifest, out, manifest.formulation)
     if json:
-        _show.print_json({"output": str(out), **encode(summary)})
+        _show.print_json({"output": out, **encode(summary)})
         return
     _show_stats.say_expanded(summary)
     print(out)

@@ -24,6 +24,7 @@ from gcsl_data.fit import Comparator, Fit
 FORMAT_VERSION = 1
 MANIFEST_NAME = "manifest.json"
 SIDE_FOLDER = "_gcsl"
+PARTS_FOLDER = "parts"  # in the side folder: what jobs wrote, before it is merged
 MAX_MANIFEST_BYTES = 16 * 1024 * 1024
 _MOST = 2**63  # rows or bytes: what a file system can count
 _SHARD_NAME = re.compile(r"data/[a-z0-9][a-z0-9._-]{0,127}", re.ASCII)
@@ -235,6 +236,8 @@ def read_document(folder: str | os.PathLike[str]) -> Any:
     with reading(path):
         if not root.is_dir():
             raise InputError("GD6601", f"{root} is not a folder; expected a dataset made by `gcsl-data expand`")
+        if not path.is_file() and (root / SIDE_FOLDER / PARTS_FOLDER).is_dir():
+            raise DataError("GD6572", f"{root} holds parts of a dataset; gcsl-data merge {root} makes one of them")
         if not path.is_file():
             raise DataError("GD6501", f"{root} has no {MANIFEST_NAME}, so it holds no finished dataset; build it again")
         if path.stat().st_size > MAX_MANIFEST_BYTES:

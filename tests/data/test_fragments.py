@@ -1,6 +1,7 @@
 """Fragments hold every row once, whatever the logs; what each gives alone is what all give together."""
 
 import tempfile
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from unittest import mock
@@ -10,14 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gcsl_data import writing
 from gcsl_data.columns import FRAGMENT, PLACE, ROW_INDEX
-from gcsl_data.fragments import Pieces, divide, fragments_of, with_places
+from gcsl_data.fragments import Pieces, Stretch, divide, fragments_of, joined, with_places
 from gcsl_data.ingest.formats import jsonl
 from gcsl_data.ingest.inputs import find_logs
 from gcsl_data.measure import measure
 from gcsl_data.settle import settle
+from gcsl_data.writing import _passes
 
-from .support import make_rows, plan_of, write_jsonl
+from .lives import hashes
+from .support import expand, make_rows, plan_of, write_jsonl
 
 logs = st.lists(st.tuples(st.integers(0, 500), st.integers(0, 40)), min_size=1, max_size=8)
 
@@ -133,6 +137,39 @@ def test_a_line_is_found_where_it_begins(lines: list[str], block: int, line: int
         found = jsonl._byte_of_line(path, len(content), 0, line)
 
     assert found == (starts[line] if line < len(starts) else len(content))
+
+
+@given(logs, st.integers(1, 200), st.integers(1, 4))
+def test_joined_fragments_hold_the_rows_of_all(found: list[tuple[int, int]], limit: int, most: int) -> None:
+    sizes, rows = [size for size, _ in found], [count for _, count in found]
+    fragments = fragments_of(divide(sizes, rows, limit))
+
+    def held(stretches: Sequence[Stretch]) -> list[tuple[int, int]]:
+        ends = [rows[s.log] if s.rows is None else s.start + s.rows for s in stretches]
+        return [(s.log, row) for s, end in zip(stretches, ends, strict=True) for row in range(s.start, end)]
+
+    passes = list(_passes(fragments, most))
+
+    assert [one for covered in passes for one in covered] == list(fragments)
+    for covered in passes:
+        together = joined(covered).stretches
+        assert len({s.log for s in together}) == len(together)
+        assert held(together) == [place for one in covered for place in held(one.stretches)]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
+def test_passes_of_several_fragments_write_the_same(tmp_path: Path, suffix: str) -> None:
+    frame = pl.DataFrame(make_rows([(i * 37 % 101) / 100 for i in range(900)]))
+    log = tmp_path / f"log.{suffix}"
+    (frame.write_csv if suffix == "csv" else frame.write_ndjson)(log)
+    seen = []
+    for most in (1, 3, 100):
+        with mock.patch.object(writing, "_UNINDEXED", most):
+            expand(tmp_path / str(most), log, output__fragment_bytes=4000)
+        seen.append(hashes(tmp_path / str(most)))
+
+    assert len(plan_of(log, output__fragment_bytes=4000)[0].divided().fragments) > 5
+    assert seen[0] == seen[1] == seen[2]
 
 
 @pytest.mark.parametrize("suffix", ["jsonl", "parquet", "arrow", "csv"])

@@ -126,7 +126,7 @@ def test_merge_says_what_is_missing_or_does_not_belong_together(logs: list[Path]
     shutil.rmtree(parts / "2-of-3")
     build_part(*plan_of(*logs, **flags_of("splits") | {"bins__count": 4}), tmp_path / "other", share_of("2/3"))
     shutil.copytree(tmp_path / "other" / "_gcsl" / "parts" / "2-of-3", parts / "2-of-3")
-    refused(r"2-of-3 is part of another dataset: its recipe.bins.count differs")
+    refused(r"2-of-3 is of another dataset: its recipe.bins.count differs")
     shutil.rmtree(parts / "2-of-3")
     shutil.copytree(tmp_path / "kept", parts / "2-of-3")
     (out / "thesis.tex").write_text("years of work")
@@ -136,7 +136,9 @@ def test_merge_says_what_is_missing_or_does_not_belong_together(logs: list[Path]
     shard = next((parts / "2-of-3" / "data").iterdir())
     content = shard.read_bytes()
     shard.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-    refused(f"{shard.name} is damaged")
+    refused(f"{shard.name} is damaged: .* remove .*2-of-3")
+    with pytest.raises(DataError, match="2-of-3"):
+        build_part(*plan_of(*logs, **flags_of("splits")), out, share_of("2/3"), resume=True)
     shard.write_bytes(content)
     note = parts / "2-of-3" / "part.json"
     told = json.loads(note.read_text())
@@ -148,7 +150,26 @@ def test_merge_says_what_is_missing_or_does_not_belong_together(logs: list[Path]
     shutil.copy(tmp_path / "kept" / "part.json", note)
 
     merge(out)
-    refused("exists", OutputError)
+    left = tmp_path / ".out.1-0123abcd.incomplete"
+    left.mkdir()
+    refused("out is a finished dataset", OutputError)
+    assert not left.exists()
+    part, _ = build_part(*plan_of(*logs, **flags_of("splits")), out, share_of("2/3"), resume=True)
+    assert part.written == ()  # a job that is run once more finds that all is done
+    with pytest.raises(DataError, match=r"is of another dataset: its recipe\.bins\.count"):
+        build_part(*plan_of(*logs, **flags_of("splits") | {"bins__count": 4}), out, share_of("2/3"), resume=True)
+
+
+def test_of_two_equal_jobs_at_once_both_succeed_with_resume(logs: list[Path], tmp_path: Path) -> None:
+    command = [*PROGRAM, "expand", *map(str, logs), "-o", "out", "--shard", "1/1", "--resume"]
+    jobs = [subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) for _ in range(3)]
+
+    said = [job.communicate()[1] for job in jobs]
+
+    assert [job.returncode for job in jobs] == [0, 0, 0], said
+    merge(tmp_path / "out")
+    expand(tmp_path / "whole", *logs)
+    assert hashes(tmp_path / "out") == hashes(tmp_path / "whole")
 
 
 def test_a_part_stays_where_it_is_and_others_must_be_of_the_same_plan(logs: list[Path], tmp_path: Path) -> None:
@@ -164,12 +185,15 @@ def test_a_part_stays_where_it_is_and_others_must_be_of_the_same_plan(logs: list
     assert job("1/2", "--resume") == (0, "")
     status, said = job("2/2", "--bins", "3")
     assert status == 65
-    assert "is part of another dataset: its recipe.bins.count differs" in said
+    assert "is of another dataset: its recipe.bins.count differs" in said
     assert job("2/2", "--overwrite")[0] == 2
     for wrong in ("0/2", "3/2", "2", "a/b", "1/0", "-1/2", "1/2/3", "٣/٣"):
         assert job(wrong)[0] == 2
     assert hashes(tmp_path / "out") == first
-    assert gcsl_data("expand", *logs, "-o", "out", cwd=tmp_path).status == 73
+    whole = gcsl_data("expand", *logs, "-o", "out", cwd=tmp_path)
+    assert (whole.status, "out holds parts of a dataset; gcsl-data merge out" in whole.errors[0]) == (73, True)
+    assert "gcsl-data merge out" in gcsl_data("check", "out", cwd=tmp_path).errors[0]
+    assert gcsl_data("merge", "s3://bucket/x", cwd=tmp_path).status == 2
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "x").touch()
     mine = gcsl_data("expand", *logs, "-o", "mine", "--shard", "1/2", "--json", cwd=tmp_path)
