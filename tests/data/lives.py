@@ -75,13 +75,15 @@ def killed(
     seed: int,
     found: Callable[[], Hashes | None],
     may_be: Sequence[Hashes | None],
+    longest: float = 3.0,
 ) -> int:
-    """Runs a command so many times, each killed after a random part of the time that a whole run takes.
+    """Runs a command so many times, each killed after a random part of the time that a whole run takes (`longest` seconds at
+    first).
 
     After each, what is `found` must be one of `may_be`. Gives how many were killed before they had ended.
     """
     draw = random.Random(seed)
-    longest, landed = 3.0, 0
+    landed = 0
     for _ in range(times):
         started = time.monotonic()
         life = subprocess.Popen([*PROGRAM, *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

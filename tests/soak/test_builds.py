@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,6 +36,8 @@ def test_two_hundred_kills_leave_nothing_or_all(tmp_path: Path, log: Path, flags
     out, whole = tmp_path / "out", tmp_path / "whole"
     assert gcsl_data("expand", log, "-o", whole, *PARTS, cwd=tmp_path).status == 0
     expected = hashes(whole)
+    longest = _seconds("expand", log, "-o", tmp_path / "timed", *PARTS)
+    shutil.rmtree(tmp_path / "timed")
     landed = runs = 0
     while runs < 200:
         if out.exists() and flags != ("--overwrite",):
@@ -45,6 +48,7 @@ def test_two_hundred_kills_leave_nothing_or_all(tmp_path: Path, log: Path, flags
             seed=runs,
             found=lambda: hashes(out) if out.exists() else None,
             may_be=(None, expected),
+            longest=longest,
         )
         runs += 1
     print(f"{landed} of {runs} killed before their end")
@@ -54,18 +58,33 @@ def test_two_hundred_kills_leave_nothing_or_all(tmp_path: Path, log: Path, flags
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "whole"]
 
 
+def _seconds(*command: str | Path) -> float:
+    started = time.monotonic()
+    subprocess.run([*PROGRAM, *map(str, command)], check=True, capture_output=True)
+    return time.monotonic() - started
+
+
 def test_two_hundred_kills_of_a_merge_leave_the_parts_or_the_dataset(tmp_path: Path, log: Path) -> None:
     out, whole, kept = tmp_path / "out", tmp_path / "whole", tmp_path / "kept"
     assert gcsl_data("expand", log, "-o", whole, *PARTS, cwd=tmp_path).status == 0
     for share in ("1/2", "2/2"):
         assert gcsl_data("expand", log, "-o", kept, "--shard", share, *PARTS, cwd=tmp_path).status == 0
     parts, expected = hashes(kept), hashes(whole)
+    shutil.copytree(kept, out)
+    longest = _seconds("merge", out)
     landed = merged = 0
     for run in range(200):
         if not out.exists() or hashes(out) == expected:
             shutil.rmtree(out, ignore_errors=True)
             shutil.copytree(kept, out)
-        landed += killed(("merge", str(out)), times=1, seed=run, found=lambda: hashes(out), may_be=(parts, expected))
+        landed += killed(
+            ("merge", str(out)),
+            times=1,
+            seed=run,
+            found=lambda: hashes(out),
+            may_be=(parts, expected),
+            longest=longest,
+        )
         merged += hashes(out) == expected
     print(f"{landed} of 200 killed before their end, {merged} had merged")
     assert landed > 50
