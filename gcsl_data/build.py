@@ -86,6 +86,11 @@ class Promise:
     started: float
 
     @property
+    def key(self) -> str:
+        """What finished fragments belong to: the dataset, as these versions of the tools write it."""
+        return " ".join([self.manifest.dataset_id, *(f"{name}={v}" for name, v in self.manifest.tools.items())])
+
+    @property
     def bytes_needed(self) -> int:
         """About how many bytes the shards take: every example an average record's text, its goal, and its other columns."""
         measured = self.measured
@@ -110,7 +115,7 @@ def promise(plan: Plan, engine: Engine) -> Promise:
 
 def resumable(promised: Promise, *, resume: bool) -> files.Resumable:
     """How an interrupted build of this promise is kept, and gone on with."""
-    plan_id, total = promised.manifest.dataset_id, len(promised.plan.fragments)
+    total = len(promised.plan.fragments)
 
     def kept(folder: Path) -> str | None:
         done = finished.count(folder)
@@ -118,7 +123,7 @@ def resumable(promised: Promise, *, resume: bool) -> files.Resumable:
             f"{done} of {total} fragments are kept: the same command with --resume goes on with them" if done else None
         )
 
-    return files.Resumable(adopts=lambda folder: resume and finished.is_of_plan(folder, plan_id), keeps=kept)
+    return files.Resumable(adopts=lambda folder: resume and finished.is_of(folder, promised.key), keeps=kept)
 
 
 def write(
@@ -131,7 +136,7 @@ def write(
 ) -> tuple[FragmentShards, ...]:
     """Those of the fragments that are not finished in `folder`, and the side files; gives the shards of all of them."""
     plan, measured = promised.plan, promised.measured
-    done = finished.begin(folder, promised.manifest.dataset_id)
+    done = finished.begin(folder, promised.key)
     if on_resume:
         on_resume(len(done), len(fragments))
     rows = sum(shard.rows for one in done.values() for shard in one.shards)

@@ -14,12 +14,12 @@ from gcsl_data.dataset.shards import DATA_FOLDER, FragmentShards
 from gcsl_data.errors import DataError
 
 _NOTES = "_fragments"
-_PLAN = "plan"
+_KEY = "key"
 
 
-def begin(folder: Path, plan_id: str) -> dict[int, FragmentShards]:
-    """What is finished in `folder` of the plan with this id, by fragment; everything else in it is removed."""
-    found = dict(_believed(folder)) if is_of_plan(folder, plan_id) else {}
+def begin(folder: Path, key: str) -> dict[int, FragmentShards]:
+    """What is finished in `folder` of the build with this key, by fragment; everything else in it is removed."""
+    found = dict(_believed(folder)) if is_of(folder, key) else {}
     believed = {shard.name for one in found.values() for shard in one.shards}
     for path in list(folder.iterdir()):
         if path.name == DATA_FOLDER:
@@ -31,7 +31,7 @@ def begin(folder: Path, plan_id: str) -> dict[int, FragmentShards]:
         else:
             path.unlink()
     (folder / _NOTES).mkdir()
-    files.write_bytes(folder / _NOTES / _PLAN, plan_id.encode())
+    files.write_bytes(folder / _NOTES / _KEY, key.encode())
     for one in found.values():
         note(folder, one)
     return found
@@ -47,10 +47,10 @@ def count(folder: Path) -> int:
     return len(list((folder / _NOTES).glob("*.json")))
 
 
-def is_of_plan(folder: Path, plan_id: str) -> bool:
-    """Whether the plan with this id was begun there."""
+def is_of(folder: Path, key: str) -> bool:
+    """Whether the build with this key was begun there."""
     try:
-        return (folder / _NOTES / _PLAN).read_text() == plan_id
+        return (folder / _NOTES / _KEY).read_text() == key
     except (OSError, ValueError):
         return False
 
