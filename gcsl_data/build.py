@@ -19,10 +19,10 @@ from gcsl_data.dataset.decode import canonical, encode, pretty
 from gcsl_data.dataset.manifest import (
     FORMAT_VERSION,
     MANIFEST_NAME,
-    PARTS_FOLDER,
     SIDE_FOLDER,
     Manifest,
     Template,
+    has_parts,
     load,
     template_file,
 )
@@ -174,7 +174,7 @@ def seal(folder: Path, manifest: Manifest) -> Manifest:
 
 def require_place(out: Path, *, overwrite: bool) -> None:
     """Raises OutputError (73) when something stands at `out` that is not to be overwritten: no dataset, or no leave to."""
-    if (out / SIDE_FOLDER / PARTS_FOLDER).is_dir():
+    if has_parts(out):
         raise OutputError(
             "GD7312",
             f"{out} holds parts of a dataset; gcsl-data merge {out} makes one of them, or choose another --out",

@@ -95,7 +95,8 @@ def build_part(
     this plan were made. Raises what `build` raises, and OutputError (73)
     when something else than parts of the same plan stands at `out`.
     """
-    is_merged = resume and (out / MANIFEST_NAME).is_file()
+    with reading(out, OutputError, "GD7315"):
+        is_merged = resume and (out / MANIFEST_NAME).is_file()
     if not is_merged:
         require_place_for_parts(out)
     target = out / SIDE_FOLDER / PARTS_FOLDER / share.name

@@ -204,6 +204,14 @@ def template_file(aspect: str) -> str:
     return "template.j2" if aspect == "reward" else f"template-{aspect}.j2"
 
 
+def has_parts(folder: Path) -> bool:
+    """Whether jobs have written parts of a dataset there that are not merged; not, where one may not look."""
+    try:
+        return (folder / SIDE_FOLDER / PARTS_FOLDER).is_dir()
+    except OSError:
+        return False
+
+
 def load(folder: str | os.PathLike[str]) -> Manifest:
     """The manifest of the dataset in `folder`, as it was written: its content has the `dataset_id` that it carries.
 
@@ -236,7 +244,7 @@ def read_document(folder: str | os.PathLike[str]) -> Any:
     with reading(path):
         if not root.is_dir():
             raise InputError("GD6601", f"{root} is not a folder; expected a dataset made by `gcsl-data expand`")
-        if not path.is_file() and (root / SIDE_FOLDER / PARTS_FOLDER).is_dir():
+        if not path.is_file() and has_parts(root):
             raise DataError("GD6572", f"{root} holds parts of a dataset; gcsl-data merge {root} makes one of them")
         if not path.is_file():
             raise DataError("GD6501", f"{root} has no {MANIFEST_NAME}, so it holds no finished dataset; build it again")
