@@ -42,7 +42,7 @@ def _last(calls: list[str], pattern: str) -> int:
 
 
 def test_every_file_is_fsynced_after_its_last_write(calls: list[str]) -> None:
-    for name in ("manifest.json", r"train-00000-of-unknown.arrow", "fit.json", "README.md"):
+    for name in ("manifest.json", r"train-f000000-00000.arrow", "fit.json", "README.md"):
         assert _last(calls, rf"write\w*\(\d+<[^>]*{name}>") < _last(calls, rf"fsync\(\d+<[^>]*{name}>")
 
 
