@@ -36,7 +36,7 @@ from gcsl_data.measure import Measured, measure
 from gcsl_data.plan import Plan
 from gcsl_data.recipe import portable
 from gcsl_data.settle import settle
-from gcsl_data.writing import schema_of
+from gcsl_data.writing import Writing, schema_of
 
 OnRows = Callable[[int, int], None]
 _OURS = {MANIFEST_NAME, SIDE_FOLDER, DATA_FOLDER, CARD_NAME}  # what stands in a dataset's folder
@@ -155,7 +155,7 @@ def write(
             finished.note(folder, one)
 
     rest = [fragment for fragment in fragments if fragment.index not in done]
-    engine.write(plan, measured.fit, measured.texts, rest, folder, count, note)
+    engine.write(Writing(plan, measured.fit, measured.texts, folder, on_rows=count, on_done=note), rest)
     assert share < 1 or rows == total, f"wrote {rows} examples where the count promised {total}"
     for log in plan.logs:
         log.require_unchanged()

@@ -220,10 +220,11 @@ def make_plan(logs: tuple[Log, ...], recipe: Recipe) -> Plan:
     missing or of the wrong type.
     """
     formulation = FORMULATIONS[recipe.goals.formulation]
-    if taken := [name for name in recipe.record.keep if name in {column.name for column in KINDS[formulation.kind]}]:
+    written = {column.name for column in KINDS[formulation.kind]}
+    if again := [name for name in recipe.record.keep if name in written]:
         raise UsageError(
             "GD0260",
-            f"--keep {taken[0]}: --formulation {recipe.goals.formulation} writes a column of that name itself; leave it out",
+            f"--keep {again[0]}: --formulation {recipe.goals.formulation} writes a column of that name itself; leave it out",
         )
     by_time = recipe.splits.by == "time"
     reading = read_logs(logs, undivided(logs), recipe.record, recipe.shape, needs_time=by_time)

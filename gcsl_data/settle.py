@@ -12,13 +12,13 @@ from gcsl_data.dataset.manifest import Hygiene
 from gcsl_data.engines import Engine
 from gcsl_data.fit import Direction
 from gcsl_data.normalisation import GroupMethodName
-from gcsl_data.plan import Plan
+from gcsl_data.plan import Plan, Step
 from gcsl_data.recipe import ChecksStage
 from gcsl_data.stages.hygiene import (
     counts,
     has_verdicts,
+    portion_of_pairs,
     repeats,
-    share_of_pairs,
     verdicts,
     with_verdicts,
     without_left_out,
@@ -47,30 +47,30 @@ def hygiene_of(facts: pl.LazyFrame, rewards: Sequence[str], engine: Engine) -> t
     """What is suspicious in the usable records, and the bytes of their texts. `rewards` names all their rewards."""
     found = engine.measure(counts(facts)).row(0, named=True)
     text_bytes = found.pop("text_bytes") or 0
-    repeated = [engine.measure(repeats(some, rewards)) for some in _shares(facts, engine)]
+    repeated = [engine.measure(repeats(some, rewards)) for some in _portions(facts, engine)]
     found |= pl.concat(repeated).sum().row(0, named=True)
     return Hygiene(**{name: value or 0 for name, value in found.items()}), text_bytes
 
 
 def verdicts_of(
     facts: pl.LazyFrame | None, rewards: Sequence[str], stage: ChecksStage, engine: Engine
-) -> tuple[partial[pl.LazyFrame], ...]:
+) -> tuple[Step, ...]:
     """The steps that give a `reject` to what somebody asked to leave out, and the rewards asked for.
 
     They are measured on facts, unless texts alone decide.
     """
     if facts is None or not has_verdicts(stage):
-        return (partial(without_left_out),)
+        return (without_left_out,)
     found = pl.concat(
-        [engine.measure(verdicts(some, rewards, stage)) for some in _shares(facts, engine)], how="diagonal"
+        [engine.measure(verdicts(some, rewards, stage)) for some in _portions(facts, engine)], how="diagonal"
     )
-    return partial(with_verdicts, found=found, rewards=rewards), partial(without_left_out)
+    return partial(with_verdicts, found=found, rewards=rewards), without_left_out
 
 
-def _shares(facts: pl.LazyFrame, engine: Engine) -> list[pl.LazyFrame]:
-    """The facts in so many shares that comparing the pairs of one takes little memory, however many there are."""
-    shares = 1 + int(engine.measure(facts.select(pl.len())).item()) // _ROWS_COMPARED
-    return [share_of_pairs(facts, share, shares) for share in range(shares)]
+def _portions(facts: pl.LazyFrame, engine: Engine) -> list[pl.LazyFrame]:
+    """The facts in so many portions that comparing the pairs of one takes little memory, however many there are."""
+    portions = 1 + int(engine.measure(facts.select(pl.len())).item()) // _ROWS_COMPARED
+    return [portion_of_pairs(facts, number, portions) for number in range(portions)]
 
 
 def _clean(plan: Plan, engine: Engine) -> Plan:

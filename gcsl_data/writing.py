@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -24,20 +25,23 @@ def schema_of(plan: Plan, fit: Fit) -> pa.Schema:
     return arrow_schema(plan.recipe.output.format, plan.carried(fit), kind=plan.formulation.kind)
 
 
-def write_fragments(
-    plan: Plan,
-    fit: Fit,
-    texts: dict[int, str],
-    fragments: Sequence[Fragment],
-    folder: Path,
-    sink: Sink,
-    *,
-    on_rows: Callable[[int], None],
-    on_done: Callable[[FragmentShards], None],
-) -> None:
-    """Writes the examples of `fragments` (ascending) as shards in `folder`.
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """What is written and where: the examples of a plan under a fit, with the texts of its goals, as shards in `folder`.
 
     `on_rows` hears how many came, `on_done` of each fragment that is on the disk.
+    """
+
+    plan: Plan
+    fit: Fit
+    texts: dict[int, str]
+    folder: Path
+    on_rows: Callable[[int], None]
+    on_done: Callable[[FragmentShards], None]
+
+
+def write_fragments(writing: Writing, fragments: Sequence[Fragment], sink: Sink) -> None:
+    """Writes the examples of `fragments` (ascending).
 
     Each fragment is a pass of its own, because Polars reads as far ahead of us as it can: what waits to be written is never
     more than two passes give. Where rows cannot be found without reading those before them (CSV), a pass takes several
@@ -45,20 +49,21 @@ def write_fragments(
     """
     if not fragments:
         return
-    schema = schema_of(plan, fit)
+    plan = writing.plan
+    schema = schema_of(plan, writing.fit)
     with ExitStack() as opened, Behind() as behind:
         for covered in _passes(fragments, 1 if plan.reading.is_indexed else _UNINDEXED):
             part = plan if len(covered) == len(plan.fragments) else plan.of(joined(covered))
             writer = FragmentWriter(
-                folder,
+                writing.folder,
                 schema,
                 plan.splits,
                 shard_bytes=plan.recipe.output.shard_bytes,
                 fragments=[fragment.index for fragment in covered],
-                on_done=on_done,
+                on_done=writing.on_done,
             )
             opened.callback(writer.abandon)
-            came = _pass(part.examples(fit, texts), writer, behind, sink, on_rows)
+            came = _pass(part.examples(writing.fit, writing.texts), writer, behind, sink, writing.on_rows)
             behind.wait(came)  # the fragment before is written, this one may still be
 
 

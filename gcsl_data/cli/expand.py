@@ -99,9 +99,7 @@ def expand(
                 manifest, measured = part.manifest, promised.measured
             else:
                 part = None
-                manifest, measured = build(
-                    plan, runs, folder, overwrite=overwrite, resume=resume, on_rows=on_rows, on_resume=on_resume
-                )
+                manifest, measured = build(plan, runs, folder, overwrite=overwrite, **hears)
         if uri:
             send(folder, uri, progress)
     warnings = [*measured.warnings, *doubts]

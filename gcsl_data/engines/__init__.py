@@ -1,15 +1,13 @@
 """What runs a plan. Only an engine collects or sinks; the plan is the same on every one of them, and so is what it writes."""
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Protocol
 
 import polars as pl
 
-from gcsl_data.dataset.shards import FragmentShards
-from gcsl_data.fit import Fit
 from gcsl_data.fragments import Fragment
 from gcsl_data.plan import Plan
+from gcsl_data.writing import Writing
 
 
 class Engine(Protocol):
@@ -23,18 +21,6 @@ class Engine(Protocol):
         """The facts of a plan's records, in their order, where they can be read again: the first look at the texts."""
         ...
 
-    def write(
-        self,
-        plan: Plan,
-        fit: Fit,
-        texts: dict[int, str],
-        fragments: Sequence[Fragment],
-        folder: Path,
-        on_rows: Callable[[int], None],
-        on_done: Callable[[FragmentShards], None],
-    ) -> None:
-        """The examples of these fragments as shards in `folder`: the second look at the texts.
-
-        `on_rows` hears how many came, `on_done` of each fragment that is on the disk.
-        """
+    def write(self, writing: Writing, fragments: Sequence[Fragment]) -> None:
+        """The examples of these fragments (ascending) as shards: the second look at the texts."""
         ...

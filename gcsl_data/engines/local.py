@@ -8,14 +8,12 @@ from pathlib import Path
 
 import polars as pl
 
-from gcsl_data.dataset.shards import FragmentShards
-from gcsl_data.fit import Fit
 from gcsl_data.fragments import Fragment
 from gcsl_data.ingest.explain import UNREADABLE, explain
 from gcsl_data.ingest.inputs import Log
 from gcsl_data.ingest.plain import copying, temporary_folder
 from gcsl_data.plan import Plan
-from gcsl_data.writing import write_fragments
+from gcsl_data.writing import Writing, write_fragments
 
 
 class LocalEngine:
@@ -62,18 +60,9 @@ class LocalEngine:
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException, MemoryError) as error:
             raise _refusal_of_disk(error) or explain(error, self._logs) from error
 
-    def write(
-        self,
-        plan: Plan,
-        fit: Fit,
-        texts: dict[int, str],
-        fragments: Sequence[Fragment],
-        folder: Path,
-        on_rows: Callable[[int], None],
-        on_done: Callable[[FragmentShards], None],
-    ) -> None:
+    def write(self, writing: Writing, fragments: Sequence[Fragment]) -> None:
         """Raises DataError (65) when a log cannot be decoded, OSError when the disk refuses."""
-        write_fragments(plan, fit, texts, fragments, folder, self.sink, on_rows=on_rows, on_done=on_done)
+        write_fragments(writing, fragments, self.sink)
 
     def sink(self, frame: pl.LazyFrame, write: Callable[[pl.DataFrame], None]) -> None:
         """Hands all rows to `write`, in plan order, in pieces of any size, which it makes as fast as it can.

@@ -32,7 +32,7 @@ from gcsl_data.reading import read_logs
 from gcsl_data.recipe import Recipe
 from gcsl_data.stages.formulations import FORMULATIONS
 from gcsl_data.stages.templates import GoalTemplate
-from gcsl_data.writing import write_fragments
+from gcsl_data.writing import Writing, write_fragments
 
 RETRIES = 8  # of a task whose worker or machine dies
 _ATTEMPTS = "_attempts"
@@ -72,22 +72,13 @@ class RayEngine(LocalEngine):
                 paths[fragment.index].write_bytes(content)
         return pl.scan_parquet(paths, glob=False)
 
-    def write(
-        self,
-        plan: Plan,
-        fit: Fit,
-        texts: dict[int, str],
-        fragments: Sequence[Fragment],
-        folder: Path,
-        on_rows: Callable[[int], None],
-        on_done: Callable[[FragmentShards], None],
-    ) -> None:
+    def write(self, writing: Writing, fragments: Sequence[Fragment]) -> None:
         """Raises DataError (65) when a log cannot be decoded, OSError when the disk refuses."""
-        place = folder.resolve()
+        place = writing.folder.resolve()
         (place / _ATTEMPTS).mkdir()
-        for _, written in self._run(_shards, plan, fragments, fit, texts, str(place)):
-            on_rows(sum(shard.rows for shard in written.shards))
-            on_done(written)
+        for _, written in self._run(_shards, writing.plan, fragments, writing.fit, writing.texts, place):
+            writing.on_rows(sum(shard.rows for shard in written.shards))
+            writing.on_done(written)
         shutil.rmtree(place / _ATTEMPTS)
 
     def _run(
@@ -236,15 +227,15 @@ def _facts(plan: Plan, fragment: Fragment) -> bytes:
     return content
 
 
-def _shards(plan: Plan, fragment: Fragment, fit: Fit, texts: dict[int, str], folder: str) -> FragmentShards:
+def _shards(plan: Plan, fragment: Fragment, fit: Fit, texts: dict[int, str], folder: Path) -> FragmentShards:
     """Writes the shards of a fragment into a folder of this attempt, then where they belong: another may do the same."""
-    attempt = Path(folder) / _ATTEMPTS / f"{fragment.index:06d}-{secrets.token_hex(4)}"
+    attempt = folder / _ATTEMPTS / f"{fragment.index:06d}-{secrets.token_hex(4)}"
     attempt.mkdir()
     done: list[FragmentShards] = []
-    sink = LocalEngine(plan.logs).sink
-    write_fragments(plan, fit, texts, [fragment], attempt, sink, on_rows=lambda _: None, on_done=done.append)
-    (Path(folder) / DATA_FOLDER).mkdir(exist_ok=True)
+    writing = Writing(plan, fit, texts, attempt, on_rows=lambda _: None, on_done=done.append)
+    write_fragments(writing, [fragment], LocalEngine(plan.logs).sink)
+    (folder / DATA_FOLDER).mkdir(exist_ok=True)
     for shard in done[0].shards:
-        files.rename(attempt / shard.name, Path(folder) / shard.name)
+        files.rename(attempt / shard.name, folder / shard.name)
     shutil.rmtree(attempt)
     return done[0]

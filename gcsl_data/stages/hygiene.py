@@ -35,7 +35,7 @@ def counts(facts: pl.LazyFrame) -> pl.LazyFrame:
 def repeats(facts: pl.LazyFrame, rewards: Sequence[str]) -> pl.LazyFrame:
     """The measure: one row with what `manifest.Hygiene` says of usable records that share prompt and response.
 
-    It may be taken for `share_of_pairs` after share, and added up.
+    It may be taken of one portion after another (`portion_of_pairs`), and added up.
     """
     records, distinct = pl.col("records"), pl.col("distinct")
     usable = facts.filter(pl.col("reject").is_null())
@@ -44,9 +44,9 @@ def repeats(facts: pl.LazyFrame, rewards: Sequence[str]) -> pl.LazyFrame:
     return pairs.select(duplicates=(records - distinct).sum(), conflicting=records.filter(distinct > 1).sum())
 
 
-def share_of_pairs(facts: pl.LazyFrame, share: int, shares: int) -> pl.LazyFrame:
+def portion_of_pairs(facts: pl.LazyFrame, number: int, portions: int) -> pl.LazyFrame:
     """The facts of some pairs of prompt and response, all of each: what compares them needs memory for those alone."""
-    return facts if shares == 1 else facts.filter(pl.col(PAIR[0]) % shares == share)
+    return facts if portions == 1 else facts.filter(pl.col(PAIR[0]) % portions == number)
 
 
 def without_left_out(records: pl.LazyFrame) -> pl.LazyFrame:
