@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from gcsl_data import __version__
-from gcsl_data.cli._run import listen, run, stop_listening
+from gcsl_data.cli._run import leave, listen, run
 from gcsl_data.cli.check import check
 from gcsl_data.cli.diff import diff
 from gcsl_data.cli.expand import expand
@@ -46,9 +46,7 @@ def _version(
 
 def main() -> None:
     """The `gcsl-data` program."""
-    status = run(app, "gcsl-data", listen())
-    stop_listening()
-    raise SystemExit(status)
+    leave(run(app, "gcsl-data", listen()))
 
 
 __all__ = ["app", "main"]

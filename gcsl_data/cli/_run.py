@@ -1,5 +1,6 @@
 """The error contract of the command line: one line, the right exit status, valid JSON on every exit under --json."""
 
+import atexit
 import io
 import json
 import os
@@ -7,10 +8,10 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import pairwise
 from types import FrameType
-from typing import TextIO
+from typing import NoReturn, TextIO
 
 import typer
 
@@ -115,9 +116,21 @@ def listen() -> list[int]:
     return received
 
 
-def stop_listening() -> None:
-    """What is done is done: a signal while the interpreter tidies up must not change the exit status that was told."""
+def leave(status: int) -> NoReturn:
+    """Ends the process with this exit status, whatever else happens in it.
+
+    What is done is done: a signal from here on changes nothing. An interpreter that is taken down while a thread of Polars
+    is about to call back aborts the process (it does after a query was broken off), and one in which Ctrl-C broke off an
+    `exec` kills itself at its end: so it is not taken down.
+    """
+    with suppress(KeyboardInterrupt):  # Polars raises one Ctrl-C, Python the same one once more
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage]  # temporary files, a cluster
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        with suppress(OSError, ValueError):  # what could not be written is told already
+            stream.flush()
+    os._exit(status)
 
 
 def _stopped(received: Sequence[int], as_json: bool, kept: str = "") -> int:

@@ -1,5 +1,6 @@
 """Builds in processes of their own: on machines that differ, and killed at any moment; and what is to be the same."""
 
+import atexit
 import errno
 import hashlib
 import itertools
@@ -116,7 +117,5 @@ def fail_at_write(what: str, when: int) -> None:
         return write(file, content)
 
     files.HashedFile.write = failing
-    try:
-        main()
-    finally:
-        print(f"writes {last}", file=sys.stderr)
+    atexit.register(lambda: print(f"writes {last}", file=sys.stderr))
+    main()

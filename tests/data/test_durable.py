@@ -94,6 +94,39 @@ def test_a_signal_ends_a_build_at_once_and_leaves_nothing(
         assert tree(tmp_path) == []
 
 
+BROKEN_OFF = """
+import threading, time
+import polars as pl
+from gcsl_data.cli import main
+
+def slowly(piece):
+    called.set()
+    time.sleep(0.001)
+
+def query():
+    while True:
+        pl.LazyFrame({"a": range(10_000)}).sink_batches(slowly, chunk_size=10, engine="streaming")
+
+called = threading.Event()
+threading.Thread(target=query, daemon=True).start()
+called.wait()
+main()
+"""
+
+
+def test_the_exit_status_stands_while_a_thread_of_polars_calls_back(tmp_path: Path) -> None:
+    """What Polars was doing when a build was broken off goes on for a moment; Python's own end then is SIGABRT."""
+    said = subprocess.run(
+        [PROGRAM[0], "-W", "ignore", "-c", BROKEN_OFF, "expand", "absent.jsonl"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert said.returncode == 66, said.stderr
+
+
 def test_overwrite_replaces_a_dataset_and_nothing_else(tmp_path: Path) -> None:
     write_jsonl(tmp_path / "log.jsonl", make_rows([i / 50 for i in range(50)]))
     first = expand(tmp_path / "out", tmp_path / "log.jsonl")
