@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from gcsl_data.errors import UsageError
-from gcsl_train import sharding
+from gcsl_train import sharding, zero
 
 HOW_ON_CPU = "on a CPU use `ACCELERATE_USE_CPU=true torchrun --standalone --nproc_per_node 2 -m gcsl_train ...`"
 
@@ -32,13 +32,14 @@ def start(**options: Any) -> Any:
     if sharded := sharding.asked():
         # Each rank reads the whole model and keeps its part; transformers would read it on the first rank only.
         os.environ["FSDP_CPU_RAM_EFFICIENT_LOADING"] = "false"
-    accelerator = Accelerator(
-        cpu=world > 1 and not torch.accelerator.is_available(),
-        mixed_precision="no",
-        gradient_accumulation_steps=1,
-        kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
-        **options,
-    )
+    with zero.hidden():
+        accelerator = Accelerator(
+            cpu=world > 1 and not torch.accelerator.is_available(),
+            mixed_precision="no",
+            gradient_accumulation_steps=1,
+            kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
+            **options,
+        )
     if accelerator.num_processes != world:
         raise UsageError(
             "GT0212", f"{world} processes were started but each would train alone; {HOW_ON_CPU}, or give each one a GPU"

@@ -21,6 +21,7 @@ from gcsl_train.divergence import Divergence, token_divergence
 from gcsl_train.errors import unsupported_model
 from gcsl_train.goal_tokens import GoalTokens
 from gcsl_train.head import LogitRule, TokenScores, token_logprobs
+from gcsl_train.spread import gathered
 
 
 class PolicyScores(NamedTuple):
@@ -121,8 +122,9 @@ class Policy(nn.Module):
 
         The head is frozen, so no V x H gradient is made; adapters on the head itself are refused by `verify`.
         """
-        weight_VH, bias_V = self.head.weight[self.vocabulary], self.head.bias
-        return weight_VH, None if bias_V is None else bias_V[self.vocabulary]
+        head = self.head
+        with gathered(head.weight, head.bias):
+            return head.weight[self.vocabulary], None if head.bias is None else head.bias[self.vocabulary]
 
     def precision(self, device: torch.device) -> torch.autocast:
         """The autocast that the body runs under; it does nothing in float32."""
@@ -195,7 +197,7 @@ def _compare(policy: Policy) -> None:
     if head is None or not isinstance(getattr(head, "weight", None), Tensor) or type(head) is not nn.Linear:
         raise unsupported_model("its output head is not a plain linear layer")
     device, limit = head.weight.device, 1e-3 if policy.compute == torch.float32 else 5e-2
-    parts = [torch.arange(n, device=device) % min(17, head.weight.shape[0]) for n in (5, 7)]
+    parts = [torch.arange(n, device=device) % min(17, head.out_features) for n in (5, 7)]
     if policy.goals is not None and not policy.goals.soft:
         parts[0][0] = parts[1][1] = policy.goals.first
     packed_TH = _hidden(policy, parts)
@@ -205,7 +207,8 @@ def _compare(policy: Policy) -> None:
     ours_TV = _logits(alone_TH[:5].to(head.weight.dtype), head, policy.rule)
     end = torch.tensor([0, 5], dtype=torch.int32, device=device)
     one = {"cu_seq_lens_q": end, "cu_seq_lens_k": end, "max_length_q": 5, "max_length_k": 5}
-    with policy.precision(device):
+    table = goal_tokens.plain(model.get_input_embeddings())
+    with policy.precision(device), gathered(head.weight, table.weight):  # peft reads both around their modules
         theirs_TV = model(input_ids=parts[0][None], use_cache=False, **one).logits[0]
     if _difference(ours_TV[:, policy.vocabulary], theirs_TV[:, policy.vocabulary]) > limit:
         raise unsupported_model("its scores are not head(hidden) with a known scale or cap")
@@ -221,7 +224,8 @@ def _hidden(policy: Policy, parts: list[Tensor]) -> Tensor:
 
 
 def _logits(hidden_TH: Tensor, head: nn.Linear, rule: LogitRule) -> Tensor:
-    scores_TV = nn.functional.linear(hidden_TH, head.weight, head.bias).float() * rule.scale
+    with gathered(head.weight, head.bias):
+        scores_TV = nn.functional.linear(hidden_TH, head.weight, head.bias).float() * rule.scale
     return scores_TV if rule.softcap is None else rule.softcap * torch.tanh(scores_TV / rule.softcap)
 
 

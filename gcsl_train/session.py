@@ -137,6 +137,7 @@ def _prepare(
     if saved:
         checkpoint.load_weights(saved.path, peft_model)
     policy = Policy(peft_model, compute=dtype, goals=encoder.goals, kernels=config.model.kernels).train()
+    costs = flops.costs(peft_model, policy.head)  # of whole matrices
     model = sharding.shard(policy, accelerator) if sharding.asked() else accelerator.prepare(policy)
     verify(policy)
     sharding.settle(model)
@@ -179,7 +180,7 @@ def _prepare(
         passes=passes,
         stopwatch=Stopwatch(device=accelerator.device, peak=flops.peak(accelerator.device, dtype), devices=world),
         validation=validation,
-        costs=flops.costs(peft_model, policy.head),
+        costs=costs,
         description=runfolder.description(source, sha256, manifest.dataset_id, loss=chosen.as_json(), **counts),
     )
 

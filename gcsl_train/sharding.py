@@ -1,8 +1,9 @@
-"""The weights of the model spread over all ranks (FSDP2), for models that one device cannot hold with what training keeps.
+"""The weights of the model spread over all ranks, for models that one device cannot hold with what training keeps.
 
-Asked for in accelerate's own way (a config file with `distributed_type: FSDP`, or ACCELERATE_USE_FSDP=true for processes on
-CPUs). Each decoder layer is gathered when it is needed; everything else is one group. Numbers are those of plain data
-parallelism. All ranks must run the same passes, so a rank that has fewer packs runs empty ones.
+Asked for in accelerate's own way (a config file with `distributed_type: FSDP` or DEEPSPEED, or ACCELERATE_USE_FSDP=true for
+processes on CPUs). This is FSDP2; DeepSpeed's half is in zero.py. Each decoder layer is gathered when it is needed; everything
+else is one group. Numbers are those of plain data parallelism. All ranks must run the same passes, so a rank that has fewer
+packs runs empty ones.
 """
 
 import contextlib
@@ -13,6 +14,7 @@ from typing import Any
 from torch import nn
 
 from gcsl_data.errors import UsageError
+from gcsl_train import zero
 from gcsl_train.config import Config
 from gcsl_train.loss import Loss
 from gcsl_train.policy import Policy
@@ -23,6 +25,8 @@ _PASSES = ("reference_logp", "reference_hidden", "check")
 
 def asked() -> bool:
     """Whether the launcher asks for sharding. Raises UsageError (2) for the first version of FSDP."""
+    if zero.asked():
+        return True
     if os.environ.get("ACCELERATE_USE_FSDP", "").lower() not in ("true", "1", "yes"):
         return False
     if os.environ.get("FSDP_VERSION", "2") != "2":
@@ -34,6 +38,8 @@ def check(config: Config, loss: Loss) -> None:
     """Raise UsageError (2) for what cannot be sharded."""
     if not asked():
         return
+    if zero.asked():
+        zero.check()
     if config.model.quantize != "none":
         raise UsageError("GT0246", "a model in four bits cannot be sharded; use plain data parallelism (MULTI_GPU)")
     if loss.statistic is not None and loss.statistic.mismatched:
@@ -51,6 +57,8 @@ def reshards() -> bool:
 
 def shard(policy: Policy, accelerator: Any) -> Policy:
     """Spread the parameters over the ranks, in place; the same model comes back. Optimizers are made after this."""
+    if zero.asked():
+        return zero.shard(policy, accelerator.device)
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
 
@@ -81,6 +89,9 @@ def gradients(model: nn.Module, accelerator: Any, *, cross: bool) -> Iterator[No
     if isinstance(model, FSDPModule):
         model.set_requires_gradient_sync(cross)
         yield
+    elif zero.is_sharded(model):
+        yield
+        zero.after_backward(model, accelerator, cross=cross)
     else:
         with contextlib.nullcontext() if cross else accelerator.no_sync(model):
             yield
