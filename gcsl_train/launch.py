@@ -47,7 +47,10 @@ def start(**options: Any) -> Any:
     plain = (DistributedType.NO, DistributedType.MULTI_GPU, DistributedType.MULTI_CPU)
     if accelerator.distributed_type not in (*plain, *([DistributedType.FSDP] if sharded else [])):
         kind = accelerator.distributed_type.value
-        raise UsageError("GT0213", f"{kind} is not supported; run on one device, with data parallelism, or with FSDP2")
+        raise UsageError(
+            "GT0213",
+            f"{kind} is not supported; run on one device, with data parallelism, or sharded (FSDP2, DeepSpeed)",
+        )
     return accelerator
 
 

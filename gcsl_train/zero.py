@@ -29,6 +29,7 @@ _ASKED = "ACCELERATE_USE_DEEPSPEED"
 # Both send weights rounded to 8 bits, so a run would have other numbers.
 _ROUNDING = ("zero_quantized_weights", "zero_quantized_nontrainable_weights")
 _TRAINED = "trained"
+_HELD = "held_by_deepspeed"
 
 
 def asked() -> bool:
@@ -97,13 +98,13 @@ def shard(policy: Policy, device: torch.device) -> Policy:
     )
     zero.fwd_pre_hook.remove()  # it begins to learn the order of modules
     _keep_whole([p for p in policy.parameters() if p.requires_grad])
-    policy.zero = zero
+    setattr(policy, _HELD, zero)
     return policy
 
 
 def is_sharded(model: nn.Module) -> bool:
     """Whether DeepSpeed holds the model's parameters."""
-    return hasattr(model, "zero")
+    return hasattr(model, _HELD)
 
 
 def after_backward(model: Any, accelerator: Any, *, cross: bool) -> None:
@@ -111,7 +112,7 @@ def after_backward(model: Any, accelerator: Any, *, cross: bool) -> None:
     from deepspeed.runtime.zero import parameter_offload
 
     # The first layer's input has no gradient, so DeepSpeed does not see the end of its backward pass.
-    model.zero.release_backward_leftovers()
+    getattr(model, _HELD).release_backward_leftovers()
     # A layer that is computed again is left as soon as enough of it is known, without a word to DeepSpeed's stack.
     del parameter_offload.FWD_MODULE_STACK[1:]
     if cross:
