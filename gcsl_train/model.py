@@ -4,6 +4,7 @@ A model is a hub id, a folder or a .gguf file. What a run records is its name an
 this machine. Only safetensors and GGUF are read; nothing is unpickled, no remote code is trusted.
 """
 
+import os
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -233,5 +234,8 @@ def quiet() -> None:
     """No progress bars and no advice from the libraries: a run prints its own lines."""
     from transformers.utils import logging
 
+    if not torch.accelerator.is_available():
+        # Where DeepSpeed is installed, transformers imports it to save a model, and it says on stdout that it sees no GPU.
+        os.environ.setdefault("DS_ACCELERATOR", "cpu")
     logging.disable_progress_bar()
     logging.set_verbosity_error()

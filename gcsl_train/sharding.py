@@ -1,8 +1,8 @@
 """The weights of the model spread over all ranks, for models that one device cannot hold with what training keeps.
 
 Asked for in accelerate's own way (a config file with `distributed_type: FSDP` or DEEPSPEED, or ACCELERATE_USE_FSDP=true for
-processes on CPUs). DeepSpeed's half is in zero.py; with FSDP2 each decoder layer is gathered when it is needed, all else in one
-group. Numbers are those of plain data parallelism. All ranks must run the same passes, so a rank that has fewer packs
+processes on CPUs). DeepSpeed's half is in zero.py; with FSDP2 each decoder layer is gathered when it is needed, the rest as
+one group. Numbers are those of plain data parallelism. All ranks must run the same passes, so a rank that has fewer packs
 runs empty ones.
 """
 

@@ -58,6 +58,11 @@ def test_either_run_goes_on_from_the_other_and_the_shipped_config_starts_one(dat
     assert "resuming after step 3" in err
     same(one, metrics(tmp_path / "two"))
     same(one, metrics(tmp_path / "one"))
+    words = ("merge", tmp_path / "two", "--model", model, "--out", tmp_path / "merged")
+    out, _ = finished(
+        start("-m", "gcsl_train", *words, env=ENVIRONMENT)
+    )  # transformers imports DeepSpeed to save a model
+    assert out == f"{tmp_path / 'merged'}\n"
 
 
 @pytest.mark.parametrize("kind", ["goal tokens and dora, on the host", "dpo with a stored reference", "kl, validated"])
