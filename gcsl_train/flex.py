@@ -21,7 +21,8 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from gcsl_train.errors import one_line, unfit_attention
+from gcsl_data.errors import one_line
+from gcsl_train.errors import unfit_attention
 
 BLOCK = 128  # tokens; torch's own size of a block
 _SMALLEST_HEAD = 16  # of its CUDA kernels

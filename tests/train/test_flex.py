@@ -137,12 +137,15 @@ def test_a_mask_is_made_once_for_a_pack_and_a_window_and_goes_with_the_pack(monk
     monkeypatch.setattr(flex, "block_mask", lambda first_T: made.append(len(first_T)) or real(first_T))
     kinds = ["full_attention", "sliding_attention"] * 2
     options = {"num_hidden_layers": 4, "layer_types": kinds, "use_sliding_window": True, "sliding_window": 3}
-    model, alone = model_with(attention.register("flex"), "qwen3", **options), model_with("eager", "qwen3", **options)
+    model, alone = (
+        model_with(attention.register("flex", room=200), "qwen3", **options),
+        model_with("eager", "qwen3", **options),
+    )
     before = len(flex._masks)
     with torch.no_grad():
         together = packed(model, documents())
         torch.testing.assert_close(together, separate(alone, documents()), atol=2e-5, rtol=1e-4)
-        assert made == [flex.BLOCK] * 2  # four layers, two windows
+        assert made == [2 * flex.BLOCK] * 2  # four layers, two windows
         packed(model, documents())
     assert len(made) == 4
     gc.collect()
