@@ -153,7 +153,7 @@ def _band(length: int, window: int, device: torch.device) -> Tensor:
 def _varlen_missing(device: torch.device, dtype: torch.dtype) -> str | None:
     """What torch's `varlen_attn` wants and a run does not have; None where it has all."""
     if device.type != "cuda":
-        return f"it takes a GPU, and this run is on a {device.type.upper()}"
+        return f"it takes CUDA, and the device of this run is {device.type}"
     if torch.cuda.get_device_capability(device) < (8, 0):
         return "it takes a GPU since Ampere (compute capability 8.0)"
     if not _varlen_keywords():

@@ -196,12 +196,12 @@ def test_a_choice_is_made_once_and_refused_at_the_start():
     cpu = torch.device("cpu")
     assert attention.choose("auto", device=cpu, dtype=torch.bfloat16) == "sdpa"
     assert attention.choose("sdpa", device=cpu, dtype=torch.float32) == "sdpa"
-    with pytest.raises(UsageError, match="it takes a GPU, and this run is on a CPU; leave it at auto"):
+    with pytest.raises(UsageError, match="it takes CUDA, and the device of this run is cpu; leave it at auto"):
         attention.choose("varlen", device=cpu, dtype=torch.bfloat16)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a machine with a GPU trains on it")
-@pytest.mark.parametrize(("path", "said"), [("flex", "no backward pass on a CPU"), ("varlen", "takes a GPU")])
+@pytest.mark.parametrize(("path", "said"), [("flex", "no backward pass on a CPU"), ("varlen", "takes CUDA")])
 def test_training_on_a_cpu_is_refused_before_anything_is_loaded(dataset, model, tmp_path, capsys, path, said):
     words = (dataset, "--model", model, "--out", tmp_path / "run", "--set", f"model.attention={path}")
     assert command(*words) == 2
