@@ -83,6 +83,7 @@ def _prepare(
 ) -> Loop | None:
     """The run, ready for its next step; None when it is complete. All that can be refused early is."""
     dtype = models.pick_dtype(config.model.dtype, accelerator.device)
+    path = attention.choose(config.model.attention, device=accelerator.device, dtype=dtype)
     saved = checkpoint.choose(run.checkpoints, config.run.resume, say=say)
     sha256 = weights_sha256(source) if saved else ""
     identity: dict[str, Any] = {
@@ -120,10 +121,11 @@ def _prepare(
     base = models.load_model(
         source,
         dtype=dtype,
-        attention=attention.register(),
+        attention=attention.register(path, room=config.data.max_length),
         quantize=config.model.quantize,
         device=accelerator.device,
     )
+    attention.check_dropout(path, base.config)
     models.check_rows(base, table.highest_id(encoder.goals.first if encoder.goals else None), source)
     if config.model.gradient_checkpointing:
         models.checkpoint_activations(base)
