@@ -183,7 +183,5 @@ def merge(run: RunFolder, *, model: str | None, out: Path) -> None:
         merged.save_pretrained(str(staging))
         tokenizer.save_pretrained(str(staging))
         mode = stat.S_IMODE((staging / "config.json").stat().st_mode)
-        for (
-            path
-        ) in staging.iterdir():  # safetensors lets the owner alone read its files; servers are often someone else
+        for path in staging.iterdir():  # safetensors lets its owner alone read a file; a server may be another user
             path.chmod(mode)
