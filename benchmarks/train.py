@@ -22,6 +22,7 @@ import torch
 
 ROOT = Path(__file__).resolve().parents[1]
 WARM = 2
+VARIANTS = {"ours-compiled": "model.kernels=compiled", "ours-flex": "model.attention=flex"}
 SHAPES = {
     "qwen3-0.6b": {"hidden_size": 1024, "intermediate_size": 3072, "num_hidden_layers": 28, "num_attention_heads": 16},
     "qwen3-4b": {"hidden_size": 2560, "intermediate_size": 9728, "num_hidden_layers": 36, "num_attention_heads": 32},
@@ -45,7 +46,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         prepare(work, given)
-        settings = ["ours", "ours-compiled", "packed", "padded"]
+        settings = ["ours", *VARIANTS, "packed", "padded"]
+        if not torch.cuda.is_available():
+            settings.remove("ours-flex")  # it trains on CUDA alone
         if torch.cuda.is_available() and find_spec("liger_kernel"):
             settings += ["packed-liger", "padded-liger"]
         best: dict[str, dict[str, float]] = {}
@@ -156,8 +159,8 @@ def ours(setting: str, work: Path, given: argparse.Namespace) -> list[dict[str, 
         given.dtype,
     ]
     words = [work / "data", "--model", work / "model", "--out", out, *flags, "--schedule", "constant", "--warmup", 0]
-    if setting == "ours-compiled":
-        words += ["--set", "model.kernels=compiled"]
+    if setting in VARIANTS:
+        words += ["--set", VARIANTS[setting]]
     status = train([*map(str, words), "--epochs", "1000", "--save-every", "1000000"])
     if status:
         sys.exit(status)

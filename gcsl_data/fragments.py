@@ -4,7 +4,7 @@ They follow from the logs and the recipe alone, never from how many machines or 
 writes the same dataset.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -109,6 +109,18 @@ def joined(fragments: Sequence[Fragment]) -> Fragment:
             stretch = Stretch(stretch.log, before.start, together)
         stretches.append(stretch)
     return Fragment(fragments[0].index, tuple(stretches))
+
+
+def passes(fragments: Sequence[Fragment], most: int) -> Iterator[list[Fragment]]:
+    """The fragments, ascending, at most so many consecutive ones together; none gives nothing."""
+    covered: list[Fragment] = []
+    for fragment in fragments:
+        if covered and (len(covered) == most or fragment.index != covered[-1].index + 1):
+            yield covered
+            covered = []
+        covered.append(fragment)
+    if covered:
+        yield covered
 
 
 def with_places(records: pl.LazyFrame, log: int, pieces: Pieces) -> pl.LazyFrame:

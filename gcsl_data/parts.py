@@ -1,4 +1,4 @@
-"""A dataset in parts: each of several jobs, which need not know of each other, writes its share; `merge` makes one of them.
+"""A dataset in parts: each of several jobs, which need not know of each other, writes its share.
 
 A part stands in `OUT/_gcsl/parts/1-of-3`. What the dataset will be is measured by every job, on all logs, and stands in the
 part; parts of different plans are never put together.
@@ -6,13 +6,11 @@ part; parts of different plans are never put together.
 
 import os
 import re
-import shutil
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gcsl_data.build import OnRows, Promise, promise, resumable, seal, write
+from gcsl_data.build import OnRows, Promise, promise, resumable, write
 from gcsl_data.dataset import files
 from gcsl_data.dataset.decode import decode, encode, parse, pretty
 from gcsl_data.dataset.manifest import (
@@ -26,10 +24,9 @@ from gcsl_data.dataset.manifest import (
     load,
     verified_shard,
 )
-from gcsl_data.dataset.shards import DATA_FOLDER, FragmentShards, number_shards, shard_schema
-from gcsl_data.dataset.verified import verified_shards
+from gcsl_data.dataset.shards import FragmentShards
 from gcsl_data.engines import Engine
-from gcsl_data.errors import DataError, InputError, OutputError, UsageError, reading, shown
+from gcsl_data.errors import DataError, OutputError, UsageError, reading, shown
 from gcsl_data.plan import Plan
 
 PART_NAME = "part.json"
@@ -104,13 +101,13 @@ def build_part(
         raise OutputError("GD7313", f"{target} is there already; say --resume, or remove it to write it again")
     promised = promise(plan, engine)
     if is_merged:
-        _require_same(load(out), promised.manifest, out)
+        require_same(load(out), promised.manifest, out)
         return _part(promised, share, ()), promised
-    for other in _part_folders(out):
-        _require_same(_read(other).manifest, promised.manifest, other)
+    for other in part_folders(out):
+        require_same(read_part(other).manifest, promised.manifest, other)
     if os.path.lexists(target):
-        part = _read(target)
-        _verified(target, part)
+        part = read_part(target)
+        verified_part(target, part)
         return part, promised
     own = [one for one in promised.plan.fragments if one.index % share.jobs == share.number - 1]
     files.require_space(target, round(promised.bytes_needed * len(own) / len(promised.plan.fragments)))
@@ -121,8 +118,8 @@ def build_part(
     except OutputError:  # the same job was started twice, and the other one was faster
         if not (resume and target.is_dir()):
             raise
-        part = _read(target)
-        _require_same(part.manifest, promised.manifest, target)
+        part = read_part(target)
+        require_same(part.manifest, promised.manifest, target)
     return part, promised
 
 
@@ -135,42 +132,6 @@ def _part(promised: Promise, share: Share, written: tuple[FragmentShards, ...]) 
         manifest=promised.manifest,
         written=written,
     )
-
-
-def merge(out: Path, *, on_part: Callable[[int, int], None] = lambda _done, _all: None) -> Manifest:
-    """Makes the dataset of the parts that stand in `out`; it takes their place in one step.
-
-    Raises InputError (66) when there is no such folder, DataError (65) when parts are missing, damaged or of different plans,
-    OutputError (73) when `out` holds anything else.
-    """
-    with reading(out):
-        if not out.is_dir():
-            raise InputError("GD6612", f"{out} is not a folder; expected the --out of jobs with --shard")
-    if (out / MANIFEST_NAME).is_file():
-        files.remove_abandoned(out.parent, f".{out.name}.")  # what an interrupted merge may have left of the parts
-        raise OutputError("GD7314", f"{out} is a finished dataset: its parts, if it had any, are merged already")
-    require_place_for_parts(out)
-    folders = _part_folders(out)
-    parts = [_read(folder) for folder in folders]
-    _require_all(parts, out)
-    for part, folder in zip(parts, folders, strict=True):
-        _require_same(part.manifest, parts[0].manifest, folder)
-    manifest = parts[0].manifest
-    with files.staged(out, overwrite=True) as staging:
-        (staging / DATA_FOLDER).mkdir()
-        for done, (part, folder) in enumerate(zip(parts, folders, strict=True), start=1):
-            for shard, path in _verified(folder, part).items():
-                files.link(path, staging / shard.name)
-            on_part(done, len(parts))
-        written = [one for part in parts for one in part.written]
-        first = next(shard for one in written for shard in one.shards)
-        splits = [split.name for split in manifest.splits]
-        shards = number_shards(staging, written, splits, shard_schema(staging / first.name))
-        shutil.copytree(folders[0] / SIDE_FOLDER, staging / SIDE_FOLDER)
-        manifest = seal(staging, replace(manifest, shards=shards))
-        verified_shards(staging, load(staging), manifest.shards)
-        require_place_for_parts(out)  # something may have been put there meanwhile
-    return manifest
 
 
 def require_place_for_parts(out: Path) -> None:
@@ -189,7 +150,8 @@ def require_place_for_parts(out: Path) -> None:
         )
 
 
-def _part_folders(out: Path) -> list[Path]:
+def part_folders(out: Path) -> list[Path]:
+    """Where the parts in `out` stand, by their numbers."""
     found: dict[tuple[int, int], Path] = {}
     for path in (out / SIDE_FOLDER / PARTS_FOLDER).glob("*-of-*"):
         number, _, jobs = path.name.partition("-of-")
@@ -198,7 +160,7 @@ def _part_folders(out: Path) -> list[Path]:
     return [found[key] for key in sorted(found)]
 
 
-def _read(folder: Path) -> Part:
+def read_part(folder: Path) -> Part:
     """part.json of a part. Raises DataError (65) when it is damaged."""
     path = folder / PART_NAME
     with reading(path):
@@ -219,7 +181,7 @@ def _read(folder: Path) -> Part:
     return part
 
 
-def _verified(folder: Path, part: Part) -> dict[Shard, Path]:
+def verified_part(folder: Path, part: Part) -> dict[Shard, Path]:
     """The shards of a part, whose bytes are those that it tells of. Raises DataError (65)."""
     try:
         return {shard: verified_shard(folder, shard) for one in part.written for shard in one.shards}
@@ -228,7 +190,7 @@ def _verified(folder: Path, part: Part) -> dict[Shard, Path]:
         raise DataError("GD6571", f"{said}; remove {folder} and run its job again") from None
 
 
-def _require_same(found: Manifest, manifest: Manifest, folder: Path) -> None:
+def require_same(found: Manifest, manifest: Manifest, folder: Path) -> None:
     """Raises DataError (65) when what is in a folder is of another dataset, saying in what the two differ."""
     ours, theirs = encode(manifest), encode(found)
     causes_first = sorted(ours, key=lambda name: name not in _CAUSES)
@@ -249,25 +211,3 @@ def _first_difference(ours: dict[str, Any], theirs: dict[str, Any], name: str) -
         if inner is not None and inner in other:
             return f"{name}.{_first_difference(one, other, inner)}"
     return name
-
-
-def _require_all(parts: Sequence[Part], out: Path) -> None:
-    """Raises DataError (65) unless every fragment is in one part."""
-    if not parts:
-        raise DataError("GD6567", f"{out} holds no parts; run the jobs first: gcsl-data expand ... --shard 1/N")
-    jobs = {part.jobs for part in parts}
-    if len(jobs) > 1:
-        raise DataError(
-            "GD6568", f"{out} holds parts of {' and of '.join(map(str, sorted(jobs)))} jobs; remove those of one"
-        )
-    missing = sorted({*range(1, parts[0].jobs + 1)} - {part.number for part in parts})
-    if missing:
-        told = ", ".join(map(str, missing[:5])) + (" ..." if len(missing) > 5 else "")
-        raise DataError(
-            "GD6569", f"{out}: {len(missing)} of {parts[0].jobs} parts are missing ({told}); run their jobs"
-        )
-    held = sorted(one.fragment for part in parts for one in part.written)
-    if held != [*range(parts[0].fragments)]:
-        raise DataError(
-            "GD6570", f"{out}: its parts do not hold every fragment once; remove them and run the jobs again"
-        )

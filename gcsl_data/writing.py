@@ -1,6 +1,6 @@
 """From a plan and its fit to shards: the examples of some fragments, written as they come."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -12,7 +12,7 @@ import pyarrow as pa
 from gcsl_data.behind import Behind
 from gcsl_data.dataset.shards import FragmentShards, FragmentWriter, arrow_schema
 from gcsl_data.fit import Fit
-from gcsl_data.fragments import Fragment, joined
+from gcsl_data.fragments import Fragment, joined, passes
 from gcsl_data.plan import Plan
 
 _UNINDEXED = 8  # fragments of logs whose rows must be counted up to the first: half a gigabyte
@@ -52,7 +52,7 @@ def write_fragments(writing: Writing, fragments: Sequence[Fragment], sink: Sink)
     plan = writing.plan
     schema = schema_of(plan, writing.fit)
     with ExitStack() as opened, Behind() as behind:
-        for covered in _passes(fragments, 1 if plan.reading.is_indexed else _UNINDEXED):
+        for covered in passes(fragments, 1 if plan.reading.is_indexed else _UNINDEXED):
             part = plan if len(covered) == len(plan.fragments) else plan.of(joined(covered))
             writer = FragmentWriter(
                 writing.folder,
@@ -65,17 +65,6 @@ def write_fragments(writing: Writing, fragments: Sequence[Fragment], sink: Sink)
             opened.callback(writer.abandon)
             came = _pass(part.examples(writing.fit, writing.texts), writer, behind, sink, writing.on_rows)
             behind.wait(came)  # the fragment before is written, this one may still be
-
-
-def _passes(fragments: Sequence[Fragment], most: int) -> Iterator[list[Fragment]]:
-    """The fragments, at most so many consecutive ones together."""
-    covered: list[Fragment] = []
-    for fragment in fragments:
-        if covered and (len(covered) == most or fragment.index != covered[-1].index + 1):
-            yield covered
-            covered = []
-        covered.append(fragment)
-    yield covered
 
 
 def _pass(

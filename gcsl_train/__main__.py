@@ -4,7 +4,6 @@ A first word that is no verb means `train`. Nothing heavy is imported before a c
 results, standard error everything else; an error is one line and an exit status (see gcsl_data.errors).
 """
 
-import logging
 import os
 import sys
 from pathlib import Path
@@ -15,6 +14,7 @@ import typer
 from gcsl_data.errors import UsageError
 from gcsl_train import __version__
 from gcsl_train.exits import failed
+from gcsl_train.say import quiet_libraries
 
 VERBS = ("train", "plan", "generate", "evaluate", "merge")
 TRACEBACK = "GCSL_TRACEBACK"
@@ -203,7 +203,7 @@ def main(argv: list[str] | None = None) -> int:
     if "--traceback" in words:
         words.remove("--traceback")
         traceback = True
-    _quiet_libraries()
+    quiet_libraries()
     try:
         return int(app(args=_with_verb(words), prog_name="gcsl-train", standalone_mode=False) or 0)
     except BaseException as error:
@@ -231,16 +231,6 @@ def _config(given: dict[str, Any]) -> Any:
     given["gradient_checkpointing"] = given.get("gradient_checkpointing") or None
     flags = {name if name in FLAGS else name.replace("_", "-"): value for name, value in given.items()}
     return resolve(path, flags, assignments)
-
-
-def _quiet_libraries() -> None:
-    """Library warnings and bars are for developers: warnings show with python -W, bars with TQDM_DISABLE=0."""
-    os.environ.setdefault("TQDM_DISABLE", "1")
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it warns of kernels that nobody asked for
-    if not sys.warnoptions:
-        import warnings
-
-        warnings.simplefilter("ignore")
 
 
 def _say(line: str) -> None:

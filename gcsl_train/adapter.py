@@ -1,6 +1,7 @@
 """The finished adapter: PEFT's files and a model card, and the way back from a run folder to a model that answers."""
 
 import copy
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -155,8 +156,9 @@ def _embedding_of(run: RunFolder, base: Any) -> RewardEmbedding:
 def merge(run: RunFolder, *, model: str | None, out: Path) -> None:
     """Write the base model with the adapter folded in, as a plain float32 model folder with its tokenizer.
 
-    Goals that are tokens are in both; transformers then never generates one. Folding in 16 bit would round the update
-    away, hence float32. Raises OutputError (73) when `out` exists, UsageError (2) where goals are rewards.
+    Goals that are tokens are in both; transformers then never generates one. What ends an answer here ends it there too, a
+    template's end of turn that is not the tokenizer's own end among it. Folding in 16 bit would round the update away,
+    hence float32. Raises OutputError (73) when `out` exists, UsageError (2) where goals are rewards.
     """
     run.check_here()
     book = goal_books.read(run.goals)
@@ -173,8 +175,13 @@ def merge(run: RunFolder, *, model: str | None, out: Path) -> None:
     goals = goal_tokens.add(tokenizer, book)
     base = models.load_model(source, dtype=torch.float32, attention="sdpa")
     merged = put_on(base, run, goals).merge_and_unload()
+    settings = merged.generation_config
+    settings.eos_token_id = Encoder(tokenizer, book.format, goals=goals).stop_ids(settings.eos_token_id)
     if goals:
-        merged.generation_config.suppress_tokens = list(goals.ids)
+        settings.suppress_tokens = list(goals.ids)
     with staged_folder(out) as staging:
         merged.save_pretrained(str(staging))
         tokenizer.save_pretrained(str(staging))
+        mode = stat.S_IMODE((staging / "config.json").stat().st_mode)
+        for path in staging.iterdir():  # safetensors lets its owner alone read a file; a server may be another user
+            path.chmod(mode)

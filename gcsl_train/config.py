@@ -5,11 +5,10 @@ Flags win over the TOML file, the file over the defaults. An unknown name is an 
 
 import dataclasses
 import math
-import types
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_type_hints
 
 from gcsl_data.errors import UsageError, shown
 from gcsl_train import settings as written
@@ -19,6 +18,7 @@ Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 Schedule = Literal["cosine", "linear", "constant"]
 Quantize = Literal["none", "4bit"]
 Kernels = Literal["torch", "compiled"]
+Attention = Literal["auto", "sdpa", "varlen", "flex"]
 Progress = Literal["auto", "bar", "plain", "json", "none"]
 
 
@@ -36,13 +36,15 @@ class Model:
     """The base model: a hub id, a folder or a .gguf file; its dtype (auto: bfloat16 on CUDA, float32 elsewhere).
 
     `quantize` 4bit keeps the frozen weights in four bits (NF4, QLoRA), which takes bitsandbytes. `kernels` compiled makes one
-    kernel of what the head computes of its logits, which takes a compiler.
+    kernel of what the head computes of its logits, which takes a compiler. `attention` is how documents of a pack are kept
+    apart (`gcsl_train/attention.py`); the numbers are the same.
     """
 
     name: str
     dtype: Dtype = "auto"
     quantize: Quantize = "none"
     kernels: Kernels = "torch"
+    attention: Attention = "auto"
     gradient_checkpointing: bool = False
 
 
@@ -168,8 +170,8 @@ _RULES: dict[tuple[str, str], tuple[Any, str]] = {
 }
 
 _WITHOUT_FLAG = {
-    *(("data", "window"), ("model", "quantize"), ("model", "kernels"), ("lora", "dora")),
-    *(("optim", "weight_decay"), ("optim", "clip")),
+    *(("data", "window"), ("model", "quantize"), ("model", "kernels"), ("model", "attention")),
+    *(("lora", "dora"), ("optim", "weight_decay"), ("optim", "clip")),
     *(("run", "evaluate_records"), ("run", "store_reference"), ("run", "project")),
 }
 _NOT_OF_THE_RUN = ("resume", "progress")  # how it was started, or looked at
@@ -222,7 +224,7 @@ def _build(part: str, kind: type, settings: dict[str, Any]) -> Any:
     for name, value in settings.items():
         if name not in hints:
             raise UsageError("GT0206", f"unknown setting {part}.{name}; {nearest(name, list(hints))}")
-        settings[name] = _typed(value, hints[name], part, name)
+        settings[name] = written.typed(value, hints[name], f"{part}.{name}")
     for setting in dataclasses.fields(kind):
         if setting.default is setting.default_factory is dataclasses.MISSING and not settings.get(setting.name):
             flag = _FLAG_OF[part, setting.name]
@@ -231,26 +233,6 @@ def _build(part: str, kind: type, settings: dict[str, Any]) -> Any:
                 "GT0207", f"{where} is needed; on the command line or as {part}.{setting.name} in --config"
             )
     return kind(**settings)
-
-
-def _typed(value: Any, hint: Any, part: str, name: str) -> Any:
-    if get_origin(hint) in (Union, types.UnionType):
-        (hint,) = (arg for arg in get_args(hint) if arg is not type(None))
-    if get_origin(hint) is Literal:
-        if value not in get_args(hint):
-            raise UsageError("GT0208", f"{part}.{name} must be one of {', '.join(get_args(hint))}, found {value!r}")
-        return value
-    if get_origin(hint) is Mapping:  # what a loss takes is its own business, and checked when it is chosen
-        return value
-    if type(value) is int and abs(value) >= 2**63:
-        raise UsageError("GT0208", f"{part}.{name} must be a number below 2^63, found {shown(value)}")
-    if type(value) is str and "\0" in value:
-        raise UsageError("GT0208", f"{part}.{name} must be text without null characters, found {shown(value)}")
-    if hint is float and type(value) is int:
-        return float(value)
-    if type(value) is not hint:
-        raise UsageError("GT0208", f"{part}.{name} must be of type {hint.__name__}, found {value!r}")
-    return value
 
 
 def _without_folders(name: str) -> str:

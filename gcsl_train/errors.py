@@ -4,12 +4,17 @@ import errno
 
 from gcsl_data.errors import GcslError, ResourceError, TrainingError, UsageError, WriteError, one_line, shown
 
-__all__ = ["internal", "nearest", "reason", "shown", "translated", "unsupported_model"]
+__all__ = ["internal", "nearest", "reason", "shown", "translated", "unfit_attention", "unsupported_model"]
 
 
 def unsupported_model(reason: str) -> UsageError:
     """The error for a model family whose numbers this trainer would get wrong."""
     return UsageError("GT0204", f"this model family cannot be trained here: {reason}; choose another --model")
+
+
+def unfit_attention(path: str, reason: str) -> UsageError:
+    """The error for a `model.attention` that this run cannot have."""
+    return UsageError("GT0250", f"model.attention {path} cannot be used here: {reason}; leave it at auto")
 
 
 def nearest(word: str, known: list[str]) -> str:

@@ -57,7 +57,8 @@ def evaluate(
     asked = questions(records, book, encoder, split=split, capacity=max_length, scale=scale, with_goals=knows_goals)
     device = serving.device()
     numbers = serving.numbers(dtype, device)
-    lm = serving.open_model(source, folder, encoder, dtype=numbers, attention=attention.register())
+    path = attention.choose("auto", device=device, dtype=numbers)
+    lm = serving.open_model(source, folder, encoder, dtype=numbers, attention=attention.register(path))
     policy = Policy(lm.to(device), compute=numbers, goals=encoder.goals if folder else None).eval()
     verify(policy)
     found = {}

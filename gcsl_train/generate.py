@@ -161,7 +161,7 @@ def _generate(
         drawn |= {"do_sample": True, "temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0}
     settings = GenerationConfig(
         max_new_tokens=sampling.max_new_tokens,
-        eos_token_id=_stop_ids(encoder, model),
+        eos_token_id=encoder.stop_ids(model.generation_config.eos_token_id),
         pad_token_id=pad,
         suppress_tokens=_never(encoder, model),
         **drawn,
@@ -178,13 +178,6 @@ def _generate(
     return model.generate(inputs_embeds=embeds_BTH, attention_mask=mask_BT, generation_config=settings).tolist()
 
 
-def _stop_ids(encoder: Encoder, model: Any) -> list[int]:
-    """What ends an answer: the token that training ended answers with, and those the model itself names."""
-    own = model.generation_config.eos_token_id
-    named = own if isinstance(own, list) else [own]
-    return sorted({i for i in [encoder.end_ids[-1], encoder.tokenizer.eos_token_id, *named] if i is not None})
-
-
 def _never(encoder: Encoder, model: Any) -> list[int] | None:
     """What no answer may hold: goal tokens and all behind them, which training's softmax leaves out too."""
     rows = model.get_input_embeddings().weight.shape[0]
@@ -192,7 +185,7 @@ def _never(encoder: Encoder, model: Any) -> list[int] | None:
 
 
 def _decoded(ids: list[int], encoder: Encoder, model: Any) -> tuple[str, str]:
-    stops = _stop_ids(encoder, model)
+    stops = encoder.stop_ids(model.generation_config.eos_token_id)
     end = next((at for at, token_id in enumerate(ids) if token_id in stops), None)
     text = encoder.tokenizer.decode(ids[:end], skip_special_tokens=True, clean_up_tokenization_spaces=False)
     return text, "length" if end is None else "stop"

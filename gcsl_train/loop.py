@@ -26,17 +26,13 @@ from gcsl_train.plan import Pack, Step, for_rank, steps
 from gcsl_train.policy import Policy
 from gcsl_train.runfolder import RunFolder
 from gcsl_train.say import Say
-from gcsl_train.schedule import rate
 from gcsl_train.signals import Stopped, StopSignals
 from gcsl_train.speed import Stopwatch
-from gcsl_train.spread import whole
 from gcsl_train.sums import Sums
 from gcsl_train.table import TokenTable
 from gcsl_train.tokens import Encoder
+from gcsl_train.update import Update
 from gcsl_train.validation import Validation
-
-# float16 gradients below 6e-8 vanish; this factor is taken out again before clipping. Other dtypes do not need it.
-_LOSS_FACTORS = {torch.float16: 1024.0}
 
 
 @dataclass(kw_only=True)
@@ -45,14 +41,13 @@ class Loop:
 
     config: Config
     objective: Objective
-    total: int
     run_folder: RunFolder
     accelerator: Any
     say: Say
     table: TokenTable
     policy: Policy
     model: Any
-    optimizer: torch.optim.Optimizer
+    update: Update
     base: str
     encoder: Encoder
     book: GoalBook
@@ -88,7 +83,7 @@ class Loop:
                 stored.write(self.run_folder.reference, self.table, self.fingerprint)
         self.passes = replace(self.passes, stored=stored)
         kind = self.config.run.progress if main else "none"
-        with progress.shown(kind, total=self.total, done=position.step, say=self.say) as show:
+        with progress.shown(kind, total=self.update.total, done=position.step, say=self.say) as show:
             track = trackers.begin(self.accelerator, self.config, self.run_folder.path.resolve().name)
             meter = Meter(self.run_folder, active=main, say=self.say, show=show, track=track)
             try:
@@ -110,7 +105,7 @@ class Loop:
     def _steps(self, position: Position, meter: Meter, signals: StopSignals) -> None:
         if self._is_due(position.step) and not self.run_folder.evaluated(position.step):
             self._evaluate(position.step, meter)  # a run before this one was stopped in the middle of it
-        if position.step >= self.total:
+        if position.step >= self.update.total:
             return
         run, data = self.config.run, self.config.data
         plan = steps(
@@ -123,15 +118,15 @@ class Loop:
         )
         self.stopwatch.start()
         for step in plan:
-            if step.number > self.total:
+            if step.number > self.update.total:
                 return
             sums = self._step(step, meter, signals)
             position = Position(step=step.number, epoch=step.epoch, loss_state=self.loss_state)
-            if step.number % run.save_every == 0 or step.number == self.total or sums.stop:
+            if step.number % run.save_every == 0 or step.number == self.update.total or sums.stop:
                 self._save(position)
             if self._is_due(step.number):
                 self._evaluate(step.number, meter)
-            if sums.stop and step.number < self.total:
+            if sums.stop and step.number < self.update.total:
                 where = self.run_folder.checkpoints / f"step-{step.number}"
                 raise Stopped(int(sums.stop), f"stopped after step {step.number}; {where} continues with --resume auto")
 
@@ -153,7 +148,11 @@ class Loop:
         sums = sums.over_ranks(self.accelerator)
         if not math.isfinite(sums.loss):
             suspects = self._all_suspects(suspects)
-        norm, lr = self._update(step, sums.loss / divisor, suspects or self.table.names_of(members))
+        norm = self.update.clip()
+        if not (math.isfinite(sums.loss) and math.isfinite(norm)):
+            suspects = suspects or self.table.names_of(members)
+            raise failures.not_finite(step.number, sums.loss / divisor, norm, suspects, self.run_folder.checkpoints)
+        lr = self.update.move(step.number)
         lengths = self.table.documents.lengths[self.table.documents_of(members)]
         flops = self.costs.step(lengths, supervised) if self.costs else None
         report = StepReport(
@@ -197,7 +196,7 @@ class Loop:
         scored, scores = self.passes.learning(self.model, pack, self.loss_state)
         outcome = self.objective.total(scored)
         # Data parallelism averages gradients over ranks; times world and over the step's divisor makes that its mean.
-        (outcome.total * (self._loss_factor * self.accelerator.num_processes / divisor)).backward()
+        (outcome.total * (self.update.loss_factor * self.accelerator.num_processes / divisor)).backward()
         sums.add(outcome, scores)
         if math.isfinite(sums.loss):
             return []
@@ -218,32 +217,16 @@ class Loop:
 
         return gather_object(suspects) if self.accelerator.num_processes > 1 else suspects
 
-    def _update(self, step: Step, loss: float, suspects: list[str]) -> tuple[float, float]:
-        """Clip and step; gives the gradient norm and the rate. Raises TrainingError (70) instead of a step into NaN."""
-        parameters = self.optimizer.param_groups[0]["params"]
-        for parameter in parameters:
-            parameter.grad /= self._loss_factor
-        norm = float(whole(torch.nn.utils.clip_grad_norm_(parameters, self.config.optim.clip)))
-        if not (math.isfinite(loss) and math.isfinite(norm)):
-            raise failures.not_finite(step.number, loss, norm, suspects, self.run_folder.checkpoints)
-        optim = self.config.optim
-        lr = rate(step.number, total=self.total, peak=optim.learning_rate, warmup=optim.warmup, schedule=optim.schedule)
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
-        return norm, lr
-
     def _resume(self) -> Position:
         if self.saved is None:
             return Position(step=0, epoch=0)
-        checkpoint.load_moments(self.saved.path, model=self.policy.model, optimizer=self.optimizer)
+        checkpoint.load_moments(self.saved.path, model=self.policy.model, optimizer=self.update.optimizer)
         self.loss_state = self.saved.position.loss_state
         return self.saved.position
 
     def _save(self, position: Position) -> None:
         model = self.policy.model
-        files = checkpoint.weights_of(model) | checkpoint.moments_of(model, self.optimizer)
+        files = checkpoint.weights_of(model) | checkpoint.moments_of(model, self.update.optimizer)
         if self.accelerator.is_main_process:
             path = checkpoint.save(self.run_folder.checkpoints, position, files=files, fingerprint=self.fingerprint)
             self.say(f"saved {path}")
@@ -251,8 +234,8 @@ class Loop:
 
     def _is_due(self, step: int) -> bool:
         """Whether the validation split is scored after this step."""
-        every = self.config.run.evaluate_every
-        return self.validation is not None and step > 0 and (step == self.total or step % (every or self.total) == 0)
+        total, every = self.update.total, self.config.run.evaluate_every
+        return self.validation is not None and step > 0 and (step == total or step % (every or total) == 0)
 
     def _evaluate(self, step: int, meter: Meter) -> None:
         assert self.validation is not None
@@ -265,7 +248,3 @@ class Loop:
         self.say("computing the reference of all answers ...")
         loss, capacity = self.objective.loss, self.config.data.max_length
         return reference.compute(self.table, self.policy, loss, capacity=capacity, accelerator=self.accelerator)
-
-    @property
-    def _loss_factor(self) -> float:
-        return _LOSS_FACTORS.get(self.policy.compute, 1.0)

@@ -35,6 +35,7 @@ from gcsl_train.say import Say
 from gcsl_train.shards import read_manifest, unnamed
 from gcsl_train.signals import Stopped, StopSignals
 from gcsl_train.speed import Stopwatch
+from gcsl_train.update import Update
 from gcsl_train.validation import Validation
 from gcsl_train.weights import weights_sha256
 
@@ -83,6 +84,7 @@ def _prepare(
 ) -> Loop | None:
     """The run, ready for its next step; None when it is complete. All that can be refused early is."""
     dtype = models.pick_dtype(config.model.dtype, accelerator.device)
+    path = attention.choose(config.model.attention, device=accelerator.device, dtype=dtype)
     saved = checkpoint.choose(run.checkpoints, config.run.resume, say=say)
     sha256 = weights_sha256(source) if saved else ""
     identity: dict[str, Any] = {
@@ -120,10 +122,11 @@ def _prepare(
     base = models.load_model(
         source,
         dtype=dtype,
-        attention=attention.register(),
+        attention=attention.register(path, room=config.data.max_length),
         quantize=config.model.quantize,
         device=accelerator.device,
     )
+    attention.check_dropout(path, base.config)
     models.check_rows(base, table.highest_id(encoder.goals.first if encoder.goals else None), source)
     if config.model.gradient_checkpointing:
         models.checkpoint_activations(base)
@@ -159,19 +162,19 @@ def _prepare(
         asked_of = dataclasses.replace(passes, table=held_out[0])
         validation = Validation(objective=chosen, passes=asked_of, questions=held_out[1])
     counts = {"steps": total, "examples": table.examples, "dropped": table.dropped, "filtered": table.filtered}
+    optimizer = torch.optim.AdamW(
+        trained, lr=config.optim.learning_rate, weight_decay=config.optim.weight_decay, betas=(0.9, 0.999), eps=1e-8
+    )
     return Loop(
         config=config,
         objective=chosen,
-        total=total,
         run_folder=run,
         accelerator=accelerator,
         say=say,
         table=table,
         policy=policy,
         model=model,
-        optimizer=torch.optim.AdamW(
-            trained, lr=config.optim.learning_rate, weight_decay=config.optim.weight_decay, betas=(0.9, 0.999), eps=1e-8
-        ),
+        update=Update(optimizer=optimizer, settings=config.optim, total=total, compute=dtype),
         base=source.name,
         encoder=encoder,
         book=from_manifest(manifest),

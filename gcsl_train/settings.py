@@ -1,12 +1,13 @@
 """Settings as people write them: a TOML file with a table for each part, and PART.NAME=VALUE on the command line.
 
-Names and shapes are checked here, types and values where the config is built.
+Names, shapes and types are checked here, values where the config is built.
 """
 
 import tomllib
-from collections.abc import Sequence
+import types
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Union, get_args, get_origin
 
 from gcsl_data.errors import InputError, UsageError, shown
 from gcsl_train.errors import nearest
@@ -44,6 +45,27 @@ def assignment(text: str, parts: Sequence[str]) -> tuple[str, str, Any]:
         parsed = {}
     whole = parsed.keys() == {"value"}  # anything else was not one value
     return part, name.replace("-", "_"), parsed["value"] if whole else value.strip()
+
+
+def typed(value: Any, hint: Any, place: str) -> Any:
+    """The value as the setting at `place` (PART.NAME) is declared. Raises UsageError (2) for one of another type."""
+    if get_origin(hint) in (Union, types.UnionType):
+        (hint,) = (arg for arg in get_args(hint) if arg is not type(None))
+    if get_origin(hint) is Literal:
+        if value not in get_args(hint):
+            raise UsageError("GT0208", f"{place} must be one of {', '.join(get_args(hint))}, found {value!r}")
+        return value
+    if get_origin(hint) is Mapping:  # what a loss takes is its own business, and checked when it is chosen
+        return value
+    if type(value) is int and abs(value) >= 2**63:
+        raise UsageError("GT0208", f"{place} must be a number below 2^63, found {shown(value)}")
+    if type(value) is str and "\0" in value:
+        raise UsageError("GT0208", f"{place} must be text without null characters, found {shown(value)}")
+    if hint is float and type(value) is int:
+        return float(value)
+    if type(value) is not hint:
+        raise UsageError("GT0208", f"{place} must be of type {hint.__name__}, found {value!r}")
+    return value
 
 
 def _table(path: str, part: str, found: Any, parts: Sequence[str]) -> dict[str, Any]:

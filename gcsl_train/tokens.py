@@ -61,6 +61,11 @@ class Encoder:
             completion = completion[0]["content"]
         return [*self._as_text(completion), *self.end_ids]
 
+    def stop_ids(self, named: int | list[int] | None) -> list[int]:
+        """What ends an answer: the token that training ended answers with, the tokenizer's own, and those a model names."""
+        own = named if isinstance(named, list) else [named]
+        return sorted({i for i in [self.end_ids[-1], self.tokenizer.eos_token_id, *own] if i is not None})
+
     def is_structural(self, token_id: int) -> bool:
         """Whether an id belongs to the template, so that no log text may become it."""
         return token_id in self._structural and token_id != self._unknown

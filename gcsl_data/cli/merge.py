@@ -17,7 +17,7 @@ def merge(
 
     It is the same, byte for byte, as one that a single `expand` writes. The parts go away.
     """
-    from gcsl_data import parts
+    from gcsl_data import merge as merging
     from gcsl_data.audit.summary import summary_of
     from gcsl_data.cli import _show, _show_stats
     from gcsl_data.dataset.decode import encode
@@ -26,7 +26,7 @@ def merge(
     if "://" in out:
         raise UsageError("GD0306", f"merge {out}: parts are merged in a folder; copy the dataset to a store after that")
     with _show.progress(progress, "verifying parts", unit="parts") as on_part:
-        manifest = parts.merge(Path(out), on_part=on_part)
+        manifest = merging.merge(Path(out), on_part=on_part)
     summary = summary_of(manifest, out, manifest.formulation)
     if json:
         _show.print_json({"output": out, **encode(summary)})

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import polars as pl
 
-from gcsl_data.fragments import Fragment
+from gcsl_data.fragments import Fragment, joined, passes
 from gcsl_data.ingest.explain import UNREADABLE, explain
 from gcsl_data.ingest.inputs import Log
 from gcsl_data.ingest.plain import copying, temporary_folder
 from gcsl_data.plan import Plan
 from gcsl_data.writing import Writing, write_fragments
+
+_TOGETHER = 4  # fragments whose facts are put down in one pass: Polars reads ahead as far as a pass goes
 
 
 class LocalEngine:
@@ -31,7 +33,13 @@ class LocalEngine:
 
     def put_down(self, plan: Plan) -> pl.LazyFrame:
         """Raises DataError (65) when a log cannot be decoded, WriteError (74) when there is no room for the facts."""
-        return self.spill(plan.facts_to_put_down(), temporary_folder() / "facts.parquet")
+        folder = temporary_folder()
+        paths: list[Path] = []
+        for covered in passes(plan.fragments, _TOGETHER if plan.reading.is_indexed else len(plan.fragments)):
+            part = plan if len(covered) == len(plan.fragments) else plan.of(joined(covered))
+            paths.append(folder / f"facts-{covered[0].index:06d}.parquet")
+            self.spill(part.facts_to_put_down(), paths[-1])
+        return pl.scan_parquet(paths, glob=False)
 
     def spill(self, facts: pl.LazyFrame, path: Path) -> pl.LazyFrame:
         """Facts, put down in a temporary file. Raises what `put_down` raises."""

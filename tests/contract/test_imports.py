@@ -51,6 +51,7 @@ writing dataset.finished
 engines
 engines.local census
 extremes
+engines.ray_worker
 engines.ray
 engines.registry
 settle tally
@@ -58,6 +59,7 @@ measure dataset.card dataset.find schemas
 dataset.verified
 build records log_schema
 parts
+merge
 dataset.export
 audit.phrases audit.built_rows audit.split_rows audit.subject audit.sweep audit.finding audit.gates audit.row_schema
 audit.schema_pattern

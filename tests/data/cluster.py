@@ -38,10 +38,10 @@ class Struck(RayEngine):
             done += 1
             if done == len(self._nodes):  # each node has had a task, and most of them work at the next
                 self._cluster.remove_node(self._nodes.pop(), allow_graceful=False)
-                name = work.__name__.strip("_")
+                name = work.__name__
                 print(f"{name}: a node killed after {done} of {len(fragments)} fragments", flush=True)
             yield result
-        print(f"{work.__name__.strip('_')}: all {done} fragments came from {len(self._nodes)} nodes", flush=True)
+        print(f"{work.__name__}: all {done} fragments came from {len(self._nodes)} nodes", flush=True)
 
 
 def main(log: str, folder: str, recipes: str) -> None:

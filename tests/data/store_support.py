@@ -7,6 +7,7 @@ through one at a time.
 import http.client
 import os
 import threading
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -132,6 +133,19 @@ def s3_server() -> Iterator[str]:
     bucket_client(address).create_bucket(Bucket=BUCKET)
     yield address
     server.stop()
+
+
+@contextmanager
+def checking_signatures(address: str) -> Iterator[None]:
+    """Meanwhile the server looks at who asks."""
+
+    def check_after(requests: str) -> None:
+        place, plain = f"{address}/moto-api/reset-auth", {"Content-Type": "text/plain"}
+        urllib.request.urlopen(urllib.request.Request(place, requests.encode(), plain)).close()
+
+    check_after("0")
+    yield
+    check_after("inf")
 
 
 def bucket_client(address: str) -> Any:

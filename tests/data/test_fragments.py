@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from gcsl_data import writing
 from gcsl_data.columns import FRAGMENT, PLACE, ROW_INDEX
-from gcsl_data.fragments import Pieces, Stretch, divide, fragments_of, joined, with_places
+from gcsl_data.engines import local
+from gcsl_data.fragments import Pieces, Stretch, divide, fragments_of, joined, passes, with_places
 from gcsl_data.ingest.formats import jsonl
 from gcsl_data.ingest.inputs import find_logs
 from gcsl_data.measure import measure
 from gcsl_data.settle import settle
-from gcsl_data.writing import _passes
 
 from .lives import hashes
 from .support import expand, make_rows, plan_of, write_jsonl
@@ -148,10 +148,10 @@ def test_joined_fragments_hold_the_rows_of_all(found: list[tuple[int, int]], lim
         ends = [rows[s.log] if s.rows is None else s.start + s.rows for s in stretches]
         return [(s.log, row) for s, end in zip(stretches, ends, strict=True) for row in range(s.start, end)]
 
-    passes = list(_passes(fragments, most))
+    found_passes = list(passes(fragments, most))
 
-    assert [one for covered in passes for one in covered] == list(fragments)
-    for covered in passes:
+    assert [one for covered in found_passes for one in covered] == list(fragments)
+    for covered in found_passes:
         together = joined(covered).stretches
         assert len({s.log for s in together}) == len(together)
         assert held(together) == [place for one in covered for place in held(one.stretches)]
@@ -164,7 +164,7 @@ def test_passes_of_several_fragments_write_the_same(tmp_path: Path, suffix: str)
     (frame.write_csv if suffix == "csv" else frame.write_ndjson)(log)
     seen = []
     for most in (1, 3, 100):
-        with mock.patch.object(writing, "_UNINDEXED", most):
+        with mock.patch.object(writing, "_UNINDEXED", most), mock.patch.object(local, "_TOGETHER", most):
             expand(tmp_path / str(most), log, output__fragment_bytes=4000)
         seen.append(hashes(tmp_path / str(most)))
 

@@ -13,7 +13,8 @@ import pytest
 
 from gcsl_data.dataset.manifest import load
 from gcsl_data.errors import DataError, OutputError, UsageError
-from gcsl_data.parts import build_part, merge, share_of
+from gcsl_data.merge import merge
+from gcsl_data.parts import build_part, share_of
 
 from .lives import hashes, killed
 from .support import PROGRAM, expand, gcsl_data, make_rows, plan_of, tree, write_jsonl

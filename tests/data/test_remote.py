@@ -2,23 +2,17 @@
 
 import gzip
 import json
-import os
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from gcsl_data.errors import InputError, UsageError
 from gcsl_data.ingest.inputs import find_logs
 from gcsl_data.ingest.remote import is_remote
 
+from .store_support import BUCKET, KEYS, bucket_client, checking_signatures, point_to, s3_server
 from .support import expand, gcsl_data, make_rows, tree, write_jsonl
-
-BUCKET = "team-logs"
-KEYS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "us-east-1"}
 
 
 def lines(rewards: list[float]) -> bytes:
@@ -27,35 +21,21 @@ def lines(rewards: list[float]) -> bytes:
 
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    address = f"http://{host}:{port}"
-    client = boto3.client(
-        "s3",
-        endpoint_url=address,
-        region_name="us-east-1",
-        aws_access_key_id="key",
-        aws_secret_access_key="secret",
-    )
-    client.create_bucket(Bucket=BUCKET)
-    for key, content in {
-        "runs/a.jsonl": lines([0.1, 0.2, 0.3]),
-        "runs/b.jsonl.gz": gzip.compress(lines([0.4, 0.5])),
-        "runs/notes.txt": b"no log",
-        "runs/old/c.jsonl": lines([0.9]),
-    }.items():
-        client.put_object(Bucket=BUCKET, Key=key, Body=content)
-    yield address
-    server.stop()
+    with s3_server() as address:
+        client = bucket_client(address)
+        for key, content in {
+            "runs/a.jsonl": lines([0.1, 0.2, 0.3]),
+            "runs/b.jsonl.gz": gzip.compress(lines([0.4, 0.5])),
+            "runs/notes.txt": b"no log",
+            "runs/old/c.jsonl": lines([0.9]),
+        }.items():
+            client.put_object(Bucket=BUCKET, Key=key, Body=content)
+        yield address
 
 
 @pytest.fixture
 def environment(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        monkeypatch.delenv(name)
-    for name, value in {**KEYS, "AWS_ENDPOINT_URL": endpoint, "AWS_EC2_METADATA_DISABLED": "true"}.items():
-        monkeypatch.setenv(name, value)
+    point_to(endpoint, monkeypatch)
 
 
 @pytest.mark.usefixtures("environment")
@@ -107,15 +87,8 @@ def test_what_is_not_there_cannot_be_opened(tmp_path: Path, name: str) -> None:
 
 @pytest.fixture
 def strict(endpoint: str) -> Iterator[None]:
-    """The server checks signatures."""
-
-    def check_after(requests: str) -> None:
-        address, plain = f"{endpoint}/moto-api/reset-auth", {"Content-Type": "text/plain"}
-        urllib.request.urlopen(urllib.request.Request(address, requests.encode(), plain)).close()
-
-    check_after("0")
-    yield
-    check_after("inf")
+    with checking_signatures(endpoint):
+        yield
 
 
 @pytest.mark.usefixtures("environment", "strict")

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +10,17 @@ import pytest
 
 from gcsl_data.dataset.store import Place, open_store, place_of
 
-from .store_support import BUCKET, DENIED, Proxy, bucket_client, keys_below, point_to, proxied, s3_server
+from .store_support import (
+    BUCKET,
+    DENIED,
+    Proxy,
+    bucket_client,
+    checking_signatures,
+    keys_below,
+    point_to,
+    proxied,
+    s3_server,
+)
 from .support import gcsl_data, make_rows, tree, write_jsonl
 
 ROWS = make_rows([i / 50 for i in range(50)])
@@ -140,15 +149,8 @@ def test_a_bucket_that_is_not_there_is_exit_73(folder: Path) -> None:
 
 @pytest.fixture
 def strict(server: str) -> Iterator[None]:
-    """The server checks signatures."""
-
-    def check_after(requests: str) -> None:
-        address, plain = f"{server}/moto-api/reset-auth", {"Content-Type": "text/plain"}
-        urllib.request.urlopen(urllib.request.Request(address, requests.encode(), plain)).close()
-
-    check_after("0")
-    yield
-    check_after("inf")
+    with checking_signatures(server):
+        yield
 
 
 @pytest.mark.usefixtures("proxy", "strict")

@@ -8,7 +8,7 @@ from gcsl_train import attention
 from gcsl_train.model import checkpoint_activations
 from gcsl_train.policy import Policy, verify
 
-from .support import tiny_model
+from .support import command, make_model, metrics, tiny_model
 
 LENGTHS = (5, 1, 9, 4)
 
@@ -110,19 +110,59 @@ def test_a_model_whose_scores_we_would_get_wrong_is_refused():
 
 
 @pytest.mark.gpu
+@pytest.mark.filterwarnings("ignore")  # of torch's compiler, about itself
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device; this machine has none")
-@pytest.mark.parametrize("window", [None, 3])
-def test_flash_attention_matches_attention_per_document(window):
+@pytest.mark.parametrize("window", [None, 3, 150])
+@pytest.mark.parametrize("path", ["sdpa", "varlen", "flex"])
+def test_on_cuda_each_path_gives_outputs_and_gradients_of_attention_per_document(path, window):
     torch.manual_seed(0)
-    ends = torch.tensor([0, *torch.tensor(LENGTHS).cumsum(0).tolist()], dtype=torch.int32, device="cuda")
-    shapes = ((1, 4, 19, 64), (1, 2, 19, 64), (1, 2, 19, 64))
-    flash = [torch.randn(s, device="cuda", dtype=torch.bfloat16, requires_grad=True) for s in shapes]
-    plain = [x.detach().float().requires_grad_() for x in flash]
-    options = {"sliding_window": window, "cu_seq_lens_q": ends, "max_length_q": 9}
-    one, _ = attention.document_attention(torch.nn.Module(), *flash, None, **options)
-    two, _ = attention.document_attention(torch.nn.Module(), *plain, None, **options)
-    torch.testing.assert_close(one.float(), two, atol=2e-2, rtol=2e-2)
-    one.float().square().sum().backward()
-    two.square().sum().backward()
-    for mine, other in zip(flash, plain, strict=True):
-        torch.testing.assert_close(mine.grad.float(), other.grad, atol=5e-2, rtol=5e-2)
+    for lengths in (LENGTHS, (200, 1, 300, 11)):
+        tokens = sum(lengths)
+        ends = torch.tensor([0, *torch.tensor(lengths).cumsum(0).tolist()], dtype=torch.int32, device="cuda")
+        shapes = ((1, 4, tokens, 64), (1, 2, tokens, 64), (1, 2, tokens, 64))
+        narrow = [torch.randn(s, device="cuda", dtype=torch.bfloat16, requires_grad=True) for s in shapes]
+        plain = [x.detach().float().requires_grad_() for x in narrow]
+        options = {"sliding_window": window, "cu_seq_lens_q": ends, "max_length_q": max(lengths)}
+        one, _ = attention.document_attention(torch.nn.Module(), *narrow, None, path=path, room=512, **options)
+        two, _ = attention.document_attention(torch.nn.Module(), *plain, None, path="sdpa", **options)
+        torch.testing.assert_close(one.float(), two, atol=2e-2, rtol=2e-2)
+        one.float().square().sum().backward()
+        two.square().sum().backward()
+        for mine, other in zip(narrow, plain, strict=True):
+            torch.testing.assert_close(mine.grad.float(), other.grad, atol=5e-2, rtol=5e-2)
+
+
+@pytest.mark.gpu
+@pytest.mark.filterwarnings("ignore")  # of torch's compiler, about itself
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device; this machine has none")
+def test_on_cuda_flex_holds_no_scores_compiles_once_and_refuses_small_heads():
+    def attend(lengths, head_size=64):
+        ends = torch.tensor([0, *torch.tensor(lengths).cumsum(0).tolist()], dtype=torch.int32, device="cuda")
+        shape = (1, 2, sum(lengths), head_size)
+        inputs = [torch.randn(shape, device="cuda", dtype=torch.bfloat16, requires_grad=True) for _ in range(3)]
+        options = {"cu_seq_lens_q": ends, "max_length_q": max(lengths)}
+        out, _ = attention.document_attention(torch.nn.Module(), *inputs, None, path="flex", room=8192, **options)
+        out.sum().backward()
+
+    attend((3000, 5000))
+    torch.cuda.reset_peak_memory_stats()
+    with torch._dynamo.config.patch(error_on_recompile=True):
+        attend((1, 4000, 4190))
+    assert torch.cuda.max_memory_allocated() < 2 * 8192 * 8192  # bytes, as many as scores of one head in 16 bit
+    with pytest.raises(UsageError, match="heads of 16 numbers and more, and the model has 8"):
+        attend((5,), head_size=8)
+
+
+@pytest.mark.gpu
+@pytest.mark.filterwarnings("ignore")  # of torch's compiler, about itself
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device; this machine has none")
+@pytest.mark.parametrize("path", ["auto", "sdpa", "varlen", "flex"])
+def test_on_cuda_a_run_learns_the_same_whatever_the_path(dataset, path, tmp_path):
+    model = make_model(tmp_path / "model", head_dim=16)
+    words = (dataset, "--model", model, "--max-length", 128, "--packs-per-step", 2, "--max-steps", 3)
+    for name, chosen in (("ours", path), ("plain", "sdpa")):
+        assert command(*words, "--out", tmp_path / name, "--set", f"model.attention={chosen}") == 0
+    ours, plain = ([line["loss"] for line in metrics(tmp_path / name)] for name in ("ours", "plain"))
+    assert ours == pytest.approx(plain, rel=2e-2)
+    if path == "varlen":
+        assert command(*words, "--out", tmp_path / "x", "--set", "model.attention=varlen", "--dtype", "float32") == 2

@@ -177,6 +177,20 @@ def test_merging_gives_the_logits_of_base_and_adapter(dataset, model, tmp_path):
     torch.testing.assert_close(merged, adapted, atol=1e-4, rtol=1e-4)
     assert (adapted - before).abs().max() > 1e-3
     assert AutoTokenizer.from_pretrained(tmp_path / "merged").chat_template
+    weights, config = (tmp_path / "merged" / name for name in ("model.safetensors", "config.json"))
+    assert weights.stat().st_mode == config.stat().st_mode  # servers read it, who are often someone else
+
+
+def test_a_merged_model_ends_its_answers_where_training_ended_them(dataset, tmp_path):
+    """Also where the tokenizer names another end than its template writes, as those of base models do."""
+    base = make_model(tmp_path / "base")
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    tokenizer.eos_token = "<|endoftext|>"
+    tokenizer.save_pretrained(base)
+    train(dataset, base, tmp_path / "run", "--max-steps", 1)
+    assert command("merge", tmp_path / "run", "--model", base, "--out", tmp_path / "merged") == 0
+    ends = AutoModelForCausalLM.from_pretrained(tmp_path / "merged").generation_config.eos_token_id
+    assert tokenizer.convert_ids_to_tokens(ends) == ["<|endoftext|>", "<|im_end|>"]
 
 
 def test_the_plan_predicts_the_run(dataset, model, tmp_path, capsys):
