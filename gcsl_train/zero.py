@@ -43,17 +43,17 @@ def check() -> None:
     stage, device = settings.get("stage"), _offload(settings)["device"]
     if stage != 3:
         raise UsageError(
-            "GT0250",
+            "GT0251",
             f"DeepSpeed's stage {stage} spreads gradients and moments alone, which are small for an adapter; "
             "set zero_stage: 3, or use plain data parallelism (MULTI_GPU)",
         )
     if device not in ("none", "cpu"):
-        raise UsageError("GT0251", f"parameters cannot be kept on {device!r}; set offload_param_device to cpu or none")
+        raise UsageError("GT0252", f"parameters cannot be kept on {device!r}; set offload_param_device to cpu or none")
     for name in _ROUNDING:
         if settings.get(name):
-            raise UsageError("GT0251", f"{name} rounds weights to 8 bits; take it out of DeepSpeed's config")
+            raise UsageError("GT0253", f"{name} rounds weights to 8 bits; take it out of DeepSpeed's config")
     if find_spec("deepspeed") is None:
-        raise UsageError("GT0252", "the launcher asks for DeepSpeed; pip install 'gcsl[deepspeed]'")
+        raise UsageError("GT0254", "the launcher asks for DeepSpeed; pip install 'gcsl[deepspeed]'")
 
 
 @contextlib.contextmanager
@@ -162,7 +162,7 @@ def _settings() -> dict[str, Any]:
         return dict(json.loads(Path(file).read_text(encoding="utf-8"))["zero_optimization"])
     except (OSError, ValueError, KeyError, TypeError):
         raise UsageError(
-            "GT0253", f"{file} is no JSON file with a part zero_optimization; correct deepspeed_config_file"
+            "GT0255", f"{file} is no JSON file with a part zero_optimization; correct deepspeed_config_file"
         ) from None
 
 
