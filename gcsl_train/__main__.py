@@ -192,7 +192,7 @@ def merge(
     from gcsl_train.adapter import merge as merge_run
     from gcsl_train.runfolder import RunFolder
 
-    merge_run(RunFolder(Path(run)), model=model, out=Path(out))
+    merge_run(RunFolder(Path(run)), model=model, out=Path(out), say=_say)
     _result(f"{out}\n")
 
 

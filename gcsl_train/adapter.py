@@ -1,6 +1,7 @@
 """The finished adapter: PEFT's files and a model card, and the way back from a run folder to a model that answers."""
 
 import copy
+import json
 import stat
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,12 @@ from gcsl_train import goals as goal_books
 from gcsl_train import model as models
 from gcsl_train.checkpoint import ADAPTER, Files
 from gcsl_train.errors import reason, translated
-from gcsl_train.files import staged_folder, write_tensors
+from gcsl_train.files import staged_folder, write_json, write_tensors
 from gcsl_train.goal_tokens import GoalTokens
 from gcsl_train.goals import GoalBook
 from gcsl_train.reward_embedding import RewardEmbedding
 from gcsl_train.runfolder import RunFolder
+from gcsl_train.say import Say
 from gcsl_train.tokens import Encoder
 from gcsl_train.weights import weights_sha256
 
@@ -153,7 +155,7 @@ def _embedding_of(run: RunFolder, base: Any) -> RewardEmbedding:
     return embedding.eval()
 
 
-def merge(run: RunFolder, *, model: str | None, out: Path) -> None:
+def merge(run: RunFolder, *, model: str | None, out: Path, say: Say) -> None:
     """Write the base model with the adapter folded in, as a plain float32 model folder with its tokenizer.
 
     Goals that are tokens are in both; transformers then never generates one. What ends an answer here ends it there too, a
@@ -173,15 +175,29 @@ def merge(run: RunFolder, *, model: str | None, out: Path) -> None:
     source = base_of(run, model)
     tokenizer = models.load_tokenizer(source)
     goals = goal_tokens.add(tokenizer, book)
+    say(f"loading {source.name} ...")
     base = models.load_model(source, dtype=torch.float32, attention="sdpa")
     merged = put_on(base, run, goals).merge_and_unload()
-    settings = merged.generation_config
-    settings.eos_token_id = Encoder(tokenizer, book.format, goals=goals).stop_ids(settings.eos_token_id)
-    if goals:
-        settings.suppress_tokens = list(goals.ids)
+    stops = Encoder(tokenizer, book.format, goals=goals).stop_ids(merged.generation_config.eos_token_id)
+    say("writing the merged model ...")
     with staged_folder(out) as staging:
         merged.save_pretrained(str(staging))
         tokenizer.save_pretrained(str(staging))
+        _finish_settings(staging / "generation_config.json", stops, goals)
         mode = stat.S_IMODE((staging / "config.json").stat().st_mode)
-        for path in staging.iterdir():  # safetensors lets its owner alone read a file; a server may be another user
+        for path in staging.glob(
+            "*.safetensors"
+        ):  # its writer lets the owner alone read it; a server may be another user
             path.chmod(mode)
+
+
+def _finish_settings(path: Path, stops: list[int], goals: GoalTokens | None) -> None:
+    """Adds to the generation config of a model how its answers end, and that they hold no goal.
+
+    In the file, because transformers checks all of a config that was changed and refuses what many models ship.
+    """
+    settings = json.loads(path.read_text(encoding="utf-8"))
+    settings["eos_token_id"] = stops
+    if goals:
+        settings["suppress_tokens"] = list(goals.ids)
+    write_json(path, settings)

@@ -45,7 +45,7 @@ def translated(error: BaseException) -> GcslError | None:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
         from gcsl_data.errors import from_os_error
 
-        return from_os_error(error, error.filename or "the run folder")
+        return from_os_error(error, error.filename or "the output")
     return None
 
 

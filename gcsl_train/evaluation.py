@@ -80,7 +80,7 @@ def as_text(found: Evaluation) -> str:
     if found.swap:
         s = found.swap
         under = f"the loss {s.lowest:.4f} under the lowest goal, {s.highest:.4f} under the highest"
-        text += f"goal swap  {s.gap:+.4f}: the {s.records} answers of level {s.level} have {under}\n"
+        text += f"goal swap  {round(s.gap, 4) + 0.0:+.4f}: the {s.records} answers of level {s.level} have {under}\n"
     return text
 
 

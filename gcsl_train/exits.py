@@ -11,7 +11,10 @@ def failed(error: BaseException, *, traceback: bool, say: Say) -> int:
     """Print the one line of an error and give its exit status."""
     if isinstance(error, SystemExit):
         return int(error.code or 0)
+    first = os.environ.get("LOCAL_RANK", "0") == "0"
     if isinstance(error, KeyboardInterrupt):
+        if first:
+            say("interrupted; nothing half-written is left")
         return 130
     if isinstance(error, BrokenPipeError):
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - or the interpreter complains while it exits
@@ -22,7 +25,8 @@ def failed(error: BaseException, *, traceback: bool, say: Say) -> int:
     if hasattr(error, "format_message"):  # typer's own errors; where their class lives differs between versions
         error = UsageError("GT0200", f"{error.format_message()} (see --help)")  # type: ignore[attr-defined]
     if type(error).__name__ == "Stopped":
-        say(one_line(str(error)))
+        if first:
+            say(one_line(str(error)))
         return error.status  # type: ignore[attr-defined]
     if not isinstance(error, GcslError):
         from gcsl_train.errors import internal, translated
@@ -34,6 +38,6 @@ def failed(error: BaseException, *, traceback: bool, say: Say) -> int:
             tracebacks.print_exception(error)
         error = known or internal(error)
     # All processes meet the same wrong input: one per machine says so. Trouble of its own each process reports itself.
-    if os.environ.get("LOCAL_RANK", "0") == "0" or error.exit_status in (70, 71):
+    if first or error.exit_status in (70, 71):
         print(error, file=sys.stderr)
     return error.exit_status

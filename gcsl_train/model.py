@@ -222,7 +222,8 @@ def not_loaded(source: Source, what: str, error: Exception) -> GcslError:
             f"{shown(source.name, limit=80)} has pickled weights only, which can run code; convert them to safetensors",
         )
     why = (reason(error).strip() or type(error).__name__).splitlines()[0]
-    return known or InputError("GT6604", f"cannot load the {what} of {shown(source.name, limit=80)}: {why}")
+    todo = "check the name and the network, or give a model folder or a .gguf file"
+    return known or InputError("GT6604", f"cannot load the {what} of {shown(source.name, limit=80)} ({why}); {todo}")
 
 
 def _is_pickled(folder: Path) -> bool:

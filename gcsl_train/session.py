@@ -150,7 +150,7 @@ def _prepare(
         number_kind = f"4 bits ({number_kind} products)"
     say(
         f"{source.name} in {number_kind} on {accelerator.device.type}, {world} process{'es' if world > 1 else ''}"
-        f"{', sharded' if sharding.asked() else ''}, "
+        f"{f', sharded by {sharding.means()}' if sharding.asked() else ''}, "
         f"{sum(p.numel() for p in trained):,} trained parameters"
     )
     identity["sha256"] = sha256 = sha256 or weights_sha256(source)

@@ -48,6 +48,17 @@ def check(config: Config, loss: Loss) -> None:
             f"loss {config.loss.name!r} takes passes that differ between ranks, so it cannot be sharded; use plain data "
             "parallelism (MULTI_GPU)",
         )
+    if "RANK" not in os.environ:
+        raise UsageError(
+            "GT0256",
+            "sharding is asked for, but no processes were started; use accelerate launch --config_file, or torchrun "
+            "--nproc_per_node N (1 is possible)",
+        )
+
+
+def means() -> str:
+    """By what the weights are spread, for people."""
+    return "DeepSpeed" if zero.asked() else "FSDP2"
 
 
 def reshards() -> bool:

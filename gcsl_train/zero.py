@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from gcsl_data.errors import UsageError
+from gcsl_data.errors import UsageError, shown
 from gcsl_train.policy import Policy
 
 _ASKED = "ACCELERATE_USE_DEEPSPEED"
@@ -44,8 +44,8 @@ def check() -> None:
     if stage != 3:
         raise UsageError(
             "GT0251",
-            f"DeepSpeed's stage {stage} spreads gradients and moments alone, which are small for an adapter; "
-            "set zero_stage: 3, or use plain data parallelism (MULTI_GPU)",
+            f"DeepSpeed is asked for with stage {stage}, and 3 alone is supported: the others spread gradients and moments, "
+            "which are small for an adapter; set zero_stage: 3, or use plain data parallelism (MULTI_GPU)",
         )
     if device not in ("none", "cpu"):
         raise UsageError("GT0252", f"parameters cannot be kept on {device!r}; set offload_param_device to cpu or none")
@@ -154,16 +154,35 @@ def _settings() -> dict[str, Any]:
     """
     file = os.environ.get("ACCELERATE_DEEPSPEED_CONFIG_FILE", "none")
     if file == "none":
-        return {
-            "stage": int(os.environ.get("ACCELERATE_DEEPSPEED_ZERO_STAGE", "2")),
-            "offload_param": {"device": os.environ.get("ACCELERATE_DEEPSPEED_OFFLOAD_PARAM_DEVICE", "none")},
-        }
+        return _of_accelerate()
     try:
-        return dict(json.loads(Path(file).read_text(encoding="utf-8"))["zero_optimization"])
-    except (OSError, ValueError, KeyError, TypeError):
+        settings = json.loads(Path(file).read_text(encoding="utf-8"))["zero_optimization"]
+        if not (isinstance(settings, dict) and isinstance(settings.get("offload_param") or {}, dict)):
+            raise TypeError("zero_optimization and its offload_param are no objects")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        why = f"{type(error).__name__}: {error}"
         raise UsageError(
-            "GT0255", f"{file} is no JSON file with a part zero_optimization; correct deepspeed_config_file"
+            "GT0255", f"{shown(file)} is no JSON file with a part zero_optimization ({why}); correct it"
         ) from None
+    ours = _of_accelerate()
+    offload = dict(settings.get("offload_param") or {})
+    if offload.get("device") == "auto":
+        offload["device"] = ours["offload_param"]["device"]
+    stage = settings.get("stage")
+    return {**settings, "stage": ours["stage"] if stage == "auto" else _number(stage), "offload_param": offload}
+
+
+def _of_accelerate() -> dict[str, Any]:
+    """What accelerate's own config file says."""
+    return {
+        "stage": _number(os.environ.get("ACCELERATE_DEEPSPEED_ZERO_STAGE", "2")),
+        "offload_param": {"device": os.environ.get("ACCELERATE_DEEPSPEED_OFFLOAD_PARAM_DEVICE", "none")},
+    }
+
+
+def _number(stage: Any) -> Any:
+    """A stage that is written as text counts as the number."""
+    return int(stage) if isinstance(stage, str) and stage.isascii() and stage.isdigit() else stage
 
 
 def _offload(settings: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from gcsl_data import __version__
-from gcsl_data.cli._run import leave, listen, run
+from gcsl_data.cli._run import leave, listen, open_streams, run
 from gcsl_data.cli.check import check
 from gcsl_data.cli.diff import diff
 from gcsl_data.cli.expand import expand
@@ -22,8 +22,8 @@ from gcsl_data.cli.trace import trace
 app = typer.Typer(
     name="gcsl-data",
     help="Logs with graded feedback in, goal-conditioned datasets out.",
-    epilog="Exit: 0 done, 1 a check failed, 2 usage, 65 wrong data, 66 cannot open, 71 out of a resource, 73 output exists, "
-    "74 I/O, 78 template, 130 and 143 signals",
+    epilog="Exit: 0 done, 1 a check failed, 2 usage, 65 wrong data, 66 cannot open, 70 a bug, 71 out of a resource, "
+    "73 output exists, 74 I/O, 78 template, 130 and 143 signals, 141 nobody reads what is printed",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -46,6 +46,7 @@ def _version(
 
 def main() -> None:
     """The `gcsl-data` program."""
+    open_streams()
     leave(run(app, "gcsl-data", listen()))
 
 

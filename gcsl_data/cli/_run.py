@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import pairwise
@@ -80,7 +81,7 @@ def _unexpected(error: BaseException, as_json: bool) -> int:
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else BUG
     if os.environ.get("GCSL_TRACEBACK"):
-        raise error
+        traceback.print_exception(error)
     text = f"this is a bug in gcsl ({type(error).__name__}: {error}); set GCSL_TRACEBACK=1 and report what it prints"
     return _report(GcslError("GD7001", text), as_json)
 
@@ -88,6 +89,17 @@ def _unexpected(error: BaseException, as_json: bool) -> int:
 def _broken_pipe() -> int:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno() if sys.__stdout__ else 1)
     return BROKEN_PIPE
+
+
+def open_streams() -> None:
+    """Where a standard stream is closed (`2>&-`) there is a silent one: else the next file that is opened takes its place."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free, this one
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
 
 
 def listen() -> list[int]:

@@ -716,6 +716,28 @@ def test_a_stopped_run_says_so_and_leaves_nothing_behind(tmp_path: Path, signal:
     assert tree(tmp_path) == ["log.jsonl"]
 
 
+@pytest.mark.parametrize("closed", ["2>&-", ">&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_a_closed_stream_is_a_silent_one(tmp_path: Path, closed: str) -> None:
+    write_jsonl(tmp_path / "log.jsonl", make_rows(i / 50 for i in range(50)))
+    program = f"{PROGRAM[0]} -m gcsl_data"
+
+    built = subprocess.run(f"{program} expand log.jsonl -o out --json {closed}", shell=True, cwd=tmp_path, check=False)
+    missed = subprocess.run(f"{program} stats no-log.jsonl {closed}", shell=True, cwd=tmp_path, check=False)
+
+    assert (built.returncode, missed.returncode) == (0, 66)
+    assert gcsl_data("check", "out", cwd=tmp_path).status == 0
+    assert tree(tmp_path)[0] == "log.jsonl"
+
+
+def test_what_is_printed_stays_valid_where_the_other_stream_is_closed(tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "log.jsonl", make_rows(i / 50 for i in range(50)))
+    command = f"{PROGRAM[0]} -m gcsl_data expand log.jsonl -o out --json 2>&-"
+
+    said = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, check=True).stdout
+
+    assert json.loads(said)["output"] == "out"
+
+
 def test_every_command_has_one_file() -> None:
     files = {path.stem for path in (REPOSITORY / "gcsl_data" / "cli").glob("[a-z]*.py")}
 

@@ -162,6 +162,11 @@ WATCH = """
     ("environment", "flags", "said"),
     [
         ({"ACCELERATE_DEEPSPEED_ZERO_STAGE": "2"}, (), "set zero_stage: 3, or use plain data parallelism"),
+        ({"ACCELERATE_DEEPSPEED_ZERO_STAGE": "three"}, (), "DeepSpeed is asked for with stage three"),
+        ({"ACCELERATE_DEEPSPEED_CONFIG_FILE": "a text"}, (), "its offload_param are no objects"),
+        ({"ACCELERATE_DEEPSPEED_CONFIG_FILE": "a list"}, (), "its offload_param are no objects"),
+        ({"ACCELERATE_DEEPSPEED_CONFIG_FILE": "autos"}, (), "no processes were started"),
+        ({}, (), "no processes were started; use accelerate launch"),
         ({"ACCELERATE_DEEPSPEED_OFFLOAD_PARAM_DEVICE": "nvme"}, (), "parameters cannot be kept on 'nvme'"),
         ({"ACCELERATE_DEEPSPEED_CONFIG_FILE": "quantized"}, (), "zero_quantized_weights rounds weights to 8 bits"),
         ({"ACCELERATE_DEEPSPEED_CONFIG_FILE": "missing"}, (), "is no JSON file with a part zero_optimization"),
@@ -169,6 +174,10 @@ WATCH = """
     ],
 )
 def test_what_cannot_be_is_refused(environment, flags, said, dataset, model, tmp_path, capsys, monkeypatch):
+    (tmp_path / "a text").write_text('{"zero_optimization": {"stage": "3", "offload_param": "cpu"}}')
+    (tmp_path / "a list").write_text('{"zero_optimization": []}')
+    (tmp_path / "autos").write_text('{"zero_optimization": {"stage": "auto", "offload_param": {"device": "auto"}}}')
+    monkeypatch.delenv("RANK", raising=False)
     (tmp_path / "quantized").write_text('{"zero_optimization": {"stage": 3, "zero_quantized_weights": true}}')
     monkeypatch.chdir(tmp_path)
     for name, value in {**ASKED, **environment}.items():

@@ -193,6 +193,24 @@ def test_a_merged_model_ends_its_answers_where_training_ended_them(dataset, tmp_
     assert tokenizer.convert_ids_to_tokens(ends) == ["<|endoftext|>", "<|im_end|>"]
 
 
+def test_merging_keeps_what_a_base_ships_beside_its_weights(dataset, tmp_path):
+    """Sampling settings that transformers would not let a changed config have, and several chat templates."""
+    base = make_model(tmp_path / "base")
+    sampling = {"eos_token_id": 2, "temperature": 0.9, "top_p": 0.6}
+    (base / "generation_config.json").write_text(json.dumps(sampling))
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    tokenizer.chat_template = {"default": tokenizer.chat_template, "other": "{{ messages }}"}
+    tokenizer.save_pretrained(base)
+    train(dataset, base, tmp_path / "run", "--max-steps", 1)
+    assert command("merge", tmp_path / "run", "--model", base, "--out", tmp_path / "merged") == 0
+    found = json.loads((tmp_path / "merged" / "generation_config.json").read_text())
+    assert (found["temperature"], found["top_p"]) == (0.9, 0.6)
+    folders = [path for path in (tmp_path / "merged").rglob("*") if path.is_dir()]
+    assert folders
+    assert all(path.stat().st_mode & 0o111 for path in folders)
+    assert set(AutoTokenizer.from_pretrained(tmp_path / "merged").chat_template) == {"default", "other"}
+
+
 def test_the_plan_predicts_the_run(dataset, model, tmp_path, capsys):
     assert command("plan", dataset, "--model", model, *SIZES, "--json") == 0
     counts = json.loads(capsys.readouterr().out)
