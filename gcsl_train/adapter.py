@@ -10,7 +10,7 @@ import torch
 from safetensors import SafetensorError
 
 from gcsl_data.errors import DataError, InputError, UsageError
-from gcsl_train import goal_tokens, reward_embedding
+from gcsl_train import card, goal_tokens, reward_embedding
 from gcsl_train import goals as goal_books
 from gcsl_train import model as models
 from gcsl_train.checkpoint import ADAPTER, Files
@@ -39,60 +39,11 @@ def write(folder: Path, model: Any, weights: Files, *, book: GoalBook, base: str
         for name, tensors in weights.items():
             write_tensors(staging / name, tensors)
         config.save_pretrained(str(staging))
-        (staging / "README.md").write_text(card(book, base=base, goals=encoder.goals, loss=loss), encoding="utf-8")
+        (staging / "README.md").write_text(
+            card.of_adapter(book, base=base, goals=encoder.goals, loss=loss), encoding="utf-8"
+        )
         if encoder.goals and not encoder.goals.soft:
             encoder.tokenizer.save_pretrained(str(staging))
-
-
-def card(book: GoalBook, *, base: str, goals: GoalTokens | None, loss: str) -> str:
-    """The model card: what was trained on what, how to ask for the best, and how to load a model whose goals are tokens."""
-    goal, embedded = book.inference_text, book.embedded
-    method = (
-        f"the loss `{loss}`"
-        if goal is None and not embedded
-        else f"goal-conditioned supervised learning (loss `{loss}`)"
-    )
-    where = {
-        "prefix": "at the start of the last user turn, followed by a blank line",
-        "suffix": "at the end of the last user turn, after a blank line",
-        "system": "as the system message",
-    }[book.placement]
-    if embedded:
-        ask = (
-            f"Ask for a reward by putting one soft token {where}:\nthe embedding that the network in "
-            f"`{reward_embedding.FILE}` makes of it. `python -m gcsl_train generate`\ndoes that; plain PEFT does not. "
-            f"The best reward to ask for is {embedded.logged(embedded.inference):g}."
-        )
-    elif goal is None:
-        ask = "This adapter was trained without goals; prompts are used as they are."
-    else:
-        quoted = "\n".join(f"> {line}" for line in goal.splitlines())
-        ask = f"Ask for the highest goal by putting this text {where}:\n\n{quoted}"
-    return (
-        f"---\nbase_model: {base}\nlibrary_name: peft\ntags:\n- gcsl\n- lora\n---\n\n# LoRA adapter for {base}\n\n"
-        f"Trained with {method} on the dataset\n`{book.dataset_id}`.\n\n{ask}\n"
-        f"{_loading(base, goals) if goals and not goals.soft else ''}"
-    )
-
-
-def _loading(base: str, goals: GoalTokens) -> str:
-    where = f'"FOLDER", gguf_file="{base}"' if base.endswith(".gguf") else f'"{base}"'
-    return f"""
-Goals are special tokens of the tokenizer in this folder. The base model needs a row for each before the adapter is put on
-it, and should never answer with one:
-
-```python
-from peft import PeftModel
-from transformers import AutoModelForCausalLM, AutoTokenizer
-
-tokenizer = AutoTokenizer.from_pretrained("RUN/adapter")
-base = AutoModelForCausalLM.from_pretrained({where})
-if base.get_input_embeddings().weight.shape[0] < {goals.rows}:
-    base.resize_token_embeddings({goals.rows})
-model = PeftModel.from_pretrained(base, "RUN/adapter")
-model.generation_config.suppress_tokens = {list(goals.ids)}
-```
-"""
 
 
 def base_of(run: RunFolder, model: str | None) -> models.Source:
@@ -156,7 +107,7 @@ def _embedding_of(run: RunFolder, base: Any) -> RewardEmbedding:
 
 
 def merge(run: RunFolder, *, model: str | None, out: Path, say: Say) -> None:
-    """Write the base model with the adapter folded in, as a plain float32 model folder with its tokenizer.
+    """Write the base model with the adapter folded in, as a plain float32 model folder with its tokenizer and a card.
 
     Goals that are tokens are in both; transformers then never generates one. What ends an answer here ends it there too, a
     template's end of turn that is not the tokenizer's own end among it. Folding in 16 bit would round the update away,
@@ -183,6 +134,7 @@ def merge(run: RunFolder, *, model: str | None, out: Path, say: Say) -> None:
     with staged_folder(out) as staging:
         merged.save_pretrained(str(staging))
         tokenizer.save_pretrained(str(staging))
+        (staging / "README.md").write_text(card.of_merged(book, base=source.name), encoding="utf-8")
         _finish_settings(staging / "generation_config.json", stops, goals)
         mode = stat.S_IMODE((staging / "config.json").stat().st_mode)
         for path in staging.glob(

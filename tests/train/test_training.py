@@ -178,6 +178,7 @@ def test_merging_gives_the_logits_of_base_and_adapter(dataset, model, tmp_path):
     assert (adapted - before).abs().max() > 1e-3
     assert AutoTokenizer.from_pretrained(tmp_path / "merged").chat_template
     weights, config = (tmp_path / "merged" / name for name in ("model.safetensors", "config.json"))
+    assert "score of at least 0.80" in (tmp_path / "merged" / "README.md").read_text()
     assert weights.stat().st_mode == config.stat().st_mode  # servers read it, who are often someone else
 
 
