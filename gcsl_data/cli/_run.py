@@ -132,8 +132,7 @@ def leave(status: int) -> NoReturn:
     """Ends the process with this exit status, whatever else happens in it.
 
     What is done is done: a signal from here on changes nothing. An interpreter that is taken down while a thread of Polars
-    is about to call back aborts the process (it does after a query was broken off), and one in which Ctrl-C broke off an
-    `exec` kills itself at its end: so it is not taken down.
+    is about to call back aborts the process, as it may be after a query was broken off: so it is not taken down.
     """
     with suppress(KeyboardInterrupt):  # Polars raises one Ctrl-C, Python the same one once more
         signal.signal(signal.SIGINT, signal.SIG_IGN)
