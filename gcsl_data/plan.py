@@ -1,6 +1,6 @@
 """The plan: what will be done to the logs, stage by stage. Nothing runs here; an engine runs it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial, reduce
 
@@ -10,7 +10,7 @@ from gcsl_data.columns import ASPECT_PREFIX, FRAGMENT, KINDS, TIME
 from gcsl_data.dataset.manifest import Hygiene
 from gcsl_data.errors import RecipeError, UsageError, nearest
 from gcsl_data.fit import Comparator, Direction, Fit
-from gcsl_data.fragments import Fragment, divide_logs, fragments_of, undivided
+from gcsl_data.fragments import Fragment, divide_logs, fragments_of, joined, undivided
 from gcsl_data.frozen import frozen_fit
 from gcsl_data.ingest.inputs import Log
 from gcsl_data.lookup import lookup
@@ -83,9 +83,11 @@ class Plan:
         facts = None if self.facts is None else reduce(taken, steps, self.facts)
         return replace(self, records=reduce(taken, steps, self.records), facts=facts, steps=(*self.steps, *steps))
 
-    def of(self, fragment: Fragment) -> "Plan":
-        """The plan for the rows of one fragment."""
-        return replace(self, records=reduce(taken, self.steps, self.reading.of(fragment)), facts=None)
+    def of(self, fragments: Sequence[Fragment]) -> "Plan":
+        """The plan for the rows of consecutive fragments; itself for all of them."""
+        if len(fragments) == len(self.fragments):
+            return self
+        return replace(self, records=reduce(taken, self.steps, self.reading.of(joined(fragments))), facts=None)
 
     def divided(self) -> "Plan":
         """The plan with its logs cut into fragments, before any step but those of `make_plan`."""

@@ -12,7 +12,7 @@ import pyarrow as pa
 from gcsl_data.behind import Behind
 from gcsl_data.dataset.shards import FragmentShards, FragmentWriter, arrow_schema
 from gcsl_data.fit import Fit
-from gcsl_data.fragments import Fragment, joined, passes
+from gcsl_data.fragments import Fragment, passes
 from gcsl_data.plan import Plan
 
 _UNINDEXED = 8  # fragments of logs whose rows must be counted up to the first: half a gigabyte
@@ -53,7 +53,6 @@ def write_fragments(writing: Writing, fragments: Sequence[Fragment], sink: Sink)
     schema = schema_of(plan, writing.fit)
     with ExitStack() as opened, Behind() as behind:
         for covered in passes(fragments, 1 if plan.reading.is_indexed else _UNINDEXED):
-            part = plan if len(covered) == len(plan.fragments) else plan.of(joined(covered))
             writer = FragmentWriter(
                 writing.folder,
                 schema,
@@ -63,7 +62,7 @@ def write_fragments(writing: Writing, fragments: Sequence[Fragment], sink: Sink)
                 on_done=writing.on_done,
             )
             opened.callback(writer.abandon)
-            came = _pass(part.examples(writing.fit, writing.texts), writer, behind, sink, writing.on_rows)
+            came = _pass(plan.of(covered).examples(writing.fit, writing.texts), writer, behind, sink, writing.on_rows)
             behind.wait(came)  # the fragment before is written, this one may still be
 
 

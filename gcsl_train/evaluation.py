@@ -35,6 +35,11 @@ class Swap:
     highest: float
     gap: float
 
+    @property
+    def shown(self) -> str:
+        """The gap for people, with its sign; what rounds to 0 has a plus."""
+        return f"{round(self.gap, 4) + 0.0:+.4f}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Goal:
@@ -80,7 +85,7 @@ def as_text(found: Evaluation) -> str:
     if found.swap:
         s = found.swap
         under = f"the loss {s.lowest:.4f} under the lowest goal, {s.highest:.4f} under the highest"
-        text += f"goal swap  {round(s.gap, 4) + 0.0:+.4f}: the {s.records} answers of level {s.level} have {under}\n"
+        text += f"goal swap  {s.shown}: the {s.records} answers of level {s.level} have {under}\n"
     return text
 
 

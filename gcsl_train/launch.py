@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from gcsl_data.errors import UsageError
-from gcsl_train import sharding, zero
+from gcsl_train import sharding, zero_settings
 
 HOW_ON_CPU = "on a CPU use `ACCELERATE_USE_CPU=true torchrun --standalone --nproc_per_node 2 -m gcsl_train ...`"
 
@@ -32,7 +32,7 @@ def start(**options: Any) -> Any:
     if sharded := sharding.asked():
         # Each rank reads the whole model and keeps its part; transformers would read it on the first rank only.
         os.environ["FSDP_CPU_RAM_EFFICIENT_LOADING"] = "false"
-    with zero.hidden():
+    with zero_settings.hidden():
         accelerator = Accelerator(
             cpu=world > 1 and not torch.accelerator.is_available(),
             mixed_precision="no",

@@ -14,7 +14,7 @@ from typing import Any
 from torch import nn
 
 from gcsl_data.errors import UsageError
-from gcsl_train import zero
+from gcsl_train import zero, zero_settings
 from gcsl_train.config import Config
 from gcsl_train.loss import Loss
 from gcsl_train.policy import Policy
@@ -25,7 +25,7 @@ _PASSES = ("reference_logp", "reference_hidden", "check")
 
 def asked() -> bool:
     """Whether the launcher asks for sharding. Raises UsageError (2) for the first version of FSDP."""
-    if zero.asked():
+    if zero_settings.asked():
         return True
     if os.environ.get("ACCELERATE_USE_FSDP", "").lower() not in ("true", "1", "yes"):
         return False
@@ -38,8 +38,8 @@ def check(config: Config, loss: Loss) -> None:
     """Raise UsageError (2) for what cannot be sharded."""
     if not asked():
         return
-    if zero.asked():
-        zero.check()
+    if zero_settings.asked():
+        zero_settings.check()
     if config.model.quantize != "none":
         raise UsageError("GT0246", "a model in four bits cannot be sharded; use plain data parallelism (MULTI_GPU)")
     if loss.statistic is not None and loss.statistic.mismatched:
@@ -58,7 +58,7 @@ def check(config: Config, loss: Loss) -> None:
 
 def means() -> str:
     """By what the weights are spread, for people."""
-    return "DeepSpeed" if zero.asked() else "FSDP2"
+    return "DeepSpeed" if zero_settings.asked() else "FSDP2"
 
 
 def reshards() -> bool:
@@ -68,7 +68,7 @@ def reshards() -> bool:
 
 def shard(policy: Policy, accelerator: Any) -> Policy:
     """Spread the parameters over the ranks, in place; the same model comes back. Optimizers are made after this."""
-    if zero.asked():
+    if zero_settings.asked():
         return zero.shard(policy, accelerator.device)
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method

@@ -43,7 +43,7 @@ class Finding:
 
     def as_line(self) -> str:
         """The line for people."""
-        swap = f"  goal swap {round(self.goals.swap.gap, 4) + 0.0:+.4f}" if self.goals and self.goals.swap else ""
+        swap = f"  goal swap {self.goals.swap.shown}" if self.goals and self.goals.swap else ""
         return f"step {self.step}: validation loss {self.loss:.4f}{swap}"
 
 

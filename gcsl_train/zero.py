@@ -9,65 +9,19 @@ DeepSpeed can also learn the order of the modules and fetch ahead. That is left 
 without an adapter, with and without a backward pass, and a head whose weight is used outside of its module break the order.
 """
 
-import contextlib
-import json
 import logging
 import os
 import sys
-from collections.abc import Iterator
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from gcsl_data.errors import UsageError, shown
+from gcsl_train import zero_settings
 from gcsl_train.policy import Policy
 
-_ASKED = "ACCELERATE_USE_DEEPSPEED"
-# Both send weights rounded to 8 bits, so a run would have other numbers.
-_ROUNDING = ("zero_quantized_weights", "zero_quantized_nontrainable_weights")
 _TRAINED = "trained"
 _HELD = "held_by_deepspeed"
-
-
-def asked() -> bool:
-    """Whether the launcher asks for DeepSpeed."""
-    return os.environ.get(_ASKED, "").lower() in ("true", "1", "yes")
-
-
-def check() -> None:
-    """Raise UsageError (2) where DeepSpeed is not installed, and for settings of it that a run cannot have."""
-    settings = _settings()
-    stage, device = settings.get("stage"), _offload(settings)["device"]
-    if stage != 3:
-        raise UsageError(
-            "GT0251",
-            f"DeepSpeed is asked for with stage {stage}, and 3 alone is supported: the others spread gradients and moments, "
-            "which are small for an adapter; set zero_stage: 3, or use plain data parallelism (MULTI_GPU)",
-        )
-    if device not in ("none", "cpu"):
-        raise UsageError("GT0252", f"parameters cannot be kept on {device!r}; set offload_param_device to cpu or none")
-    for name in _ROUNDING:
-        if settings.get(name):
-            raise UsageError("GT0253", f"{name} rounds weights to 8 bits; take it out of DeepSpeed's config")
-    if find_spec("deepspeed") is None:
-        raise UsageError("GT0254", "the launcher asks for DeepSpeed; pip install 'gcsl[deepspeed]'")
-
-
-@contextlib.contextmanager
-def hidden() -> Iterator[None]:
-    """Inside, accelerate does not see the wish for DeepSpeed, and starts processes as for plain data parallelism.
-
-    It would have transformers cut the model while it is read, and keep a config of its own for an engine.
-    """
-    wish = os.environ.pop(_ASKED, None)
-    try:
-        yield
-    finally:
-        if wish is not None:
-            os.environ[_ASKED] = wish
 
 
 def shard(policy: Policy, device: torch.device) -> Policy:
@@ -84,7 +38,8 @@ def shard(policy: Policy, device: torch.device) -> Policy:
     kinds = set(policy.causal_lm._no_split_modules or ())
     # A layer is put together as one: what its parts use of each other is there, whatever the adapter, and so are all experts.
     set_z3_leaf_modules(policy, [type(m) for m in policy.modules() if type(m).__name__ in kinds], False)
-    offload = _offload(_settings())
+    settings = zero_settings.read()
+    offload = {"device": settings.device, "pin_memory": settings.pin_memory}
     config = {
         "train_micro_batch_size_per_gpu": 1,  # of no meaning here, but asked for
         "zero_optimization": {"stage": 3, "offload_param": offload},
@@ -145,47 +100,3 @@ def _load(device: torch.device) -> Any:
     # For processes on CPUs it would compile a sum over shared memory on the spot, which only its inference uses.
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     return deepspeed
-
-
-def _settings() -> dict[str, Any]:
-    """What is asked of ZeRO, by DeepSpeed's own config file where accelerate names one, or by accelerate's.
-
-    Of it, the stage and the place of parameters matter here: the optimizer, the batch and the dtype are those of the run.
-    """
-    file = os.environ.get("ACCELERATE_DEEPSPEED_CONFIG_FILE", "none")
-    if file == "none":
-        return _of_accelerate()
-    try:
-        settings = json.loads(Path(file).read_text(encoding="utf-8"))["zero_optimization"]
-        if not (isinstance(settings, dict) and isinstance(settings.get("offload_param") or {}, dict)):
-            raise TypeError("zero_optimization and its offload_param are no objects")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        why = f"{type(error).__name__}: {error}"
-        raise UsageError(
-            "GT0255", f"{shown(file)} is no JSON file with a part zero_optimization ({why}); correct it"
-        ) from None
-    ours = _of_accelerate()
-    offload = dict(settings.get("offload_param") or {})
-    if offload.get("device") == "auto":
-        offload["device"] = ours["offload_param"]["device"]
-    stage = settings.get("stage")
-    return {**settings, "stage": ours["stage"] if stage == "auto" else _number(stage), "offload_param": offload}
-
-
-def _of_accelerate() -> dict[str, Any]:
-    """What accelerate's own config file says."""
-    return {
-        "stage": _number(os.environ.get("ACCELERATE_DEEPSPEED_ZERO_STAGE", "2")),
-        "offload_param": {"device": os.environ.get("ACCELERATE_DEEPSPEED_OFFLOAD_PARAM_DEVICE", "none")},
-    }
-
-
-def _number(stage: Any) -> Any:
-    """A stage that is written as text counts as the number."""
-    return int(stage) if isinstance(stage, str) and stage.isascii() and stage.isdigit() else stage
-
-
-def _offload(settings: dict[str, Any]) -> dict[str, Any]:
-    """Where parameters are kept, as DeepSpeed wants it."""
-    asked_for = settings.get("offload_param") or {}
-    return {"device": asked_for.get("device") or "none", "pin_memory": asked_for.get("pin_memory") is True}

@@ -25,10 +25,7 @@ def export(
     from gcsl_data.cli import _show
     from gcsl_data.dataset.decode import encode
     from gcsl_data.dataset.export import export as export_dataset
-    from gcsl_data.errors import UsageError
 
-    if str(out) == "-":
-        raise UsageError("GD0307", "--out -: an export is a folder of files; name one, and read its files from there")
     done = export_dataset(dataset, to, out, split=split)
     if json:
         _show.print_json({"output": str(out), "to": to, **encode(done)})

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from gcsl_data.dataset import renames
-from gcsl_data.errors import OutputError, WriteError, from_os_error
+from gcsl_data.errors import OutputError, UsageError, WriteError, from_os_error
 
 _OWN = r"([0-9]+-[0-9a-f]{8}\.incomplete|[0-9a-f]{8})"  # what our folders are called after their prefix
 
@@ -185,7 +185,9 @@ def _abandoned(parent: Path, prefix: str) -> Iterator[tuple[Path, int]]:
 
 
 def require_absent(target: Path) -> None:
-    """Raises OutputError (73) when something stands at `target` already."""
+    """Raises OutputError (73) when something stands at `target` already, UsageError (2) for a dash, which is no name."""
+    if str(target) == "-":
+        raise UsageError("GD0307", "--out -: nothing is written to standard output; name a file or a folder")
     if os.path.lexists(target):
         raise _exists(target)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from gcsl_data.fragments import Fragment, joined, passes
+from gcsl_data.fragments import Fragment, passes
 from gcsl_data.ingest.explain import UNREADABLE, explain
 from gcsl_data.ingest.inputs import Log
 from gcsl_data.ingest.plain import copying, temporary_folder
@@ -36,9 +36,8 @@ class LocalEngine:
         folder = temporary_folder()
         paths: list[Path] = []
         for covered in passes(plan.fragments, _TOGETHER if plan.reading.is_indexed else len(plan.fragments)):
-            part = plan if len(covered) == len(plan.fragments) else plan.of(joined(covered))
             paths.append(folder / f"facts-{covered[0].index:06d}.parquet")
-            self.spill(part.facts_to_put_down(), paths[-1])
+            self.spill(plan.of(covered).facts_to_put_down(), paths[-1])
         return pl.scan_parquet(paths, glob=False)
 
     def spill(self, facts: pl.LazyFrame, path: Path) -> pl.LazyFrame:

@@ -116,7 +116,7 @@ def _copied(path: Path, uri: str, _sha256: str, records: str | None) -> Any:
 def facts(plan: Plan, fragment: Fragment) -> bytes:
     """The facts of a fragment, as a Parquet file."""
     path = temporary_folder() / "facts.parquet"
-    LocalEngine(plan.logs).spill(plan.of(fragment).facts_to_put_down(), path)
+    LocalEngine(plan.logs).spill(plan.of([fragment]).facts_to_put_down(), path)
     content = path.read_bytes()
     path.unlink()
     return content

@@ -106,7 +106,7 @@ def test_each_fragment_alone_gives_the_rows_that_it_gives_among_all(tmp_path: Pa
     assert whole[FRAGMENT].is_sorted()
     assert whole.height == sum(split.examples for split in found.splits) > 0
     for fragment in plan.fragments:
-        alone = plan.of(fragment).examples(found.fit, found.texts).collect()
+        alone = plan.of([fragment]).examples(found.fit, found.texts).collect()
         assert alone.equals(whole.filter(pl.col(FRAGMENT) == fragment.index))
 
 

@@ -41,10 +41,8 @@ def zero3(*words, **environment):
 def test_either_run_goes_on_from_the_other_and_the_shipped_config_starts_one(dataset, model, tmp_path):
     words = (dataset, "--model", model, *FLAGS, "--save-every", 3, "--gradient-checkpointing")
     assert command(*words, "--out", tmp_path / "one") == 0
-    environment = {
-        **ENVIRONMENT,
-        "DS_ACCELERATOR": "cpu",
-    }  # or DeepSpeed says in accelerate's own process that it has no GPU
+    # Or DeepSpeed says in accelerate's own process that it has no GPU.
+    environment = {**ENVIRONMENT, "DS_ACCELERATOR": "cpu"}
     launcher = ("-m", "accelerate.commands.launch", "--config_file", SHIPPED, "--num_processes", 2)
     out, err = finished(start(*launcher, "-m", "gcsl_train", *words, "--out", tmp_path / "two", env=environment))
     assert out == f"{tmp_path / 'two'}\n"
